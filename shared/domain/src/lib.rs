@@ -1,0 +1,37 @@
+//! The ground floor: what certfleet is about, as types.
+//!
+//! Ids, identifiers, entities and their state machines, and the ports through which time and chance
+//! come in. Nothing here does IO or knows a database; every other crate stands on this one and it
+//! stands on none of them.
+
+mod account;
+mod authority;
+mod authorization;
+mod certificate;
+mod challenge;
+mod clock;
+mod identifier;
+mod ids;
+mod order;
+mod problem;
+mod profile;
+mod transition;
+
+pub use account::{Account, AccountStatus, Contact, InvalidContact};
+pub use authority::{Authority, AuthorityName, Issuer, ProfileName};
+pub use authorization::{Authorization, AuthorizationState, AuthorizationStatus};
+pub use certificate::{Certificate, CertificateOrigin, CertificateState, RevocationReason, Serial};
+pub use challenge::{Challenge, ChallengeKind, ChallengeState, Token};
+pub use clock::{Clock, ManualClock, SystemClock, SystemRng, Timestamp};
+pub use identifier::{DnsName, Identifier, InvalidIdentifier};
+pub use ids::{
+    AccountId, AuthorizationId, CertificateId, ChallengeId, InvalidId, IssuerId, LeaseToken,
+    OrderId, ServerId,
+};
+pub use order::{Order, OrderState, OrderStatus};
+pub use problem::{Problem, ProblemKind};
+pub use profile::{KeyUsage, Profile};
+pub use transition::InvalidTransition;
+
+/// The largest number of identifiers in one order, as Let's Encrypt has it.
+pub const MAX_IDENTIFIERS: usize = 100;
