@@ -1,0 +1,34 @@
+//! Why a secret is opened.
+
+use std::fmt;
+
+/// Why a secret is opened; traced with every opening, so that a secret used for something new shows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Purpose {
+    /// An issuer's key, to sign a certificate.
+    SignCertificate,
+    /// A server's key, to present its own certificate.
+    ServeTls,
+    /// The key that nonces are made and checked with.
+    MintNonces,
+    /// A value sealed only to prove that the KEK is the right one.
+    ProveKek,
+}
+
+impl Purpose {
+    /// The name in logs.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::SignCertificate => "sign-certificate",
+            Self::ServeTls => "serve-tls",
+            Self::MintNonces => "mint-nonces",
+            Self::ProveKek => "prove-kek",
+        }
+    }
+}
+
+impl fmt::Display for Purpose {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
