@@ -1,0 +1,165 @@
+//! The closed list of what workers do.
+
+use std::fmt;
+use std::str::FromStr;
+
+use certfleet_domain::{AuthorityName, AuthorizationId, ChallengeId, OrderId};
+use serde::{Deserialize, Serialize};
+
+/// What there is to do. Serialized as `{"kind": ..., ...}`: the payload of the stored job.
+///
+/// A new kind is a new variant; replicas of an older build do not claim it (see `CONTRIBUTING.md`).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(
+    tag = "kind",
+    rename_all = "camelCase",
+    rename_all_fields = "camelCase"
+)]
+pub enum Job {
+    /// Find out whether a challenge is met.
+    ValidateChallenge {
+        /// The authorization that the challenge belongs to.
+        authorization: AuthorizationId,
+        /// The challenge.
+        challenge: ChallengeId,
+    },
+    /// Sign the certificate that an order's finalization intended.
+    SignCertificate {
+        /// The order.
+        order: OrderId,
+    },
+    /// Make or renew the certificate that the API itself shows.
+    IssueServerCertificate {
+        /// The authority that signs it.
+        authority: AuthorityName,
+        /// Which issue this is, counted from 1, so that each renewal is a job of its own.
+        generation: i64,
+    },
+}
+
+macro_rules! kinds {
+    ($($variant:ident = $name:literal),* $(,)?) => {
+        /// The kind of a [`Job`].
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+        pub enum JobKind {
+            $(#[doc = concat!("`", $name, "`")] $variant,)*
+        }
+
+        impl JobKind {
+            /// Every kind this build knows. Claims name these and no others.
+            pub const ALL: &'static [Self] = &[$(Self::$variant),*];
+
+            /// The name in the database, in settings and in metrics.
+            pub fn name(self) -> &'static str {
+                match self {
+                    $(Self::$variant => $name,)*
+                }
+            }
+        }
+
+        impl Job {
+            /// Its kind.
+            pub fn kind(&self) -> JobKind {
+                match self {
+                    $(Self::$variant { .. } => JobKind::$variant,)*
+                }
+            }
+        }
+    };
+}
+
+kinds! {
+    ValidateChallenge = "validateChallenge",
+    SignCertificate = "signCertificate",
+    IssueServerCertificate = "issueServerCertificate",
+}
+
+impl fmt::Display for JobKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// Text that names no kind of job of this build.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0:?} is no kind of job; the kinds are {known}", known = JobKind::ALL.iter().map(|kind| kind.name()).collect::<Vec<_>>().join(", "))]
+pub struct UnknownJobKind(String);
+
+impl FromStr for JobKind {
+    type Err = UnknownJobKind;
+
+    fn from_str(text: &str) -> Result<Self, UnknownJobKind> {
+        Self::ALL
+            .iter()
+            .copied()
+            .find(|kind| kind.name() == text)
+            .ok_or_else(|| UnknownJobKind(text.to_owned()))
+    }
+}
+
+/// What makes a job unique: enqueued twice, it is there once. It is the job's id.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct JobKey(String);
+
+impl JobKey {
+    /// The text, as it stands in the database.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// A key as read from the database or a command line.
+    pub fn from_stored(text: impl Into<String>) -> Self {
+        Self(text.into())
+    }
+}
+
+impl fmt::Display for JobKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl Job {
+    /// What makes this job unique.
+    pub fn key(&self) -> JobKey {
+        JobKey(match self {
+            Self::ValidateChallenge { challenge, .. } => format!("validate/{challenge}"),
+            Self::SignCertificate { order } => format!("sign/{order}"),
+            Self::IssueServerCertificate {
+                authority,
+                generation,
+            } => format!("server-certificate/{authority}/{generation}"),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use certfleet_domain::{SystemClock, SystemRng};
+
+    use super::*;
+
+    #[test]
+    fn kind_names_round_trip() {
+        for kind in JobKind::ALL {
+            assert_eq!(kind.name().parse(), Ok(*kind));
+        }
+        let error = "mowLawn".parse::<JobKind>().unwrap_err().to_string();
+        assert!(error.contains("signCertificate"), "{error}");
+    }
+
+    #[test]
+    fn keys_differ_by_what_is_to_be_done() {
+        let order = OrderId::generate(&SystemClock, &mut SystemRng);
+        let other = OrderId::generate(&SystemClock, &mut SystemRng);
+        assert_eq!(
+            Job::SignCertificate { order }.key(),
+            Job::SignCertificate { order }.key()
+        );
+        assert_ne!(
+            Job::SignCertificate { order }.key(),
+            Job::SignCertificate { order: other }.key()
+        );
+    }
+}

@@ -1,0 +1,39 @@
+//! The names of the collections, in one place.
+
+/// ACME accounts.
+pub const ACCOUNTS: &str = "accounts";
+/// ACME orders.
+pub const ORDERS: &str = "orders";
+/// ACME authorizations with their challenges.
+pub const AUTHORIZATIONS: &str = "authorizations";
+/// Certificates, from the moment they are intended.
+pub const CERTIFICATES: &str = "certificates";
+/// Authorities: issuers' certificates and profiles.
+pub const AUTHORITIES: &str = "authorities";
+/// Nonces that were spent.
+pub const NONCES: &str = "nonces";
+/// Jobs.
+pub const JOBS: &str = "jobs";
+/// Leases that processes hold on a role.
+pub const LEASES: &str = "leases";
+/// Processes and when each was last seen.
+pub const PROCESSES: &str = "processes";
+/// Sealed secrets.
+pub const SECRETS: &str = "secrets";
+/// Schema migrations that were applied.
+pub const MIGRATIONS: &str = "schema_migrations";
+
+/// All of them.
+pub const ALL: &[&str] = &[
+    ACCOUNTS,
+    ORDERS,
+    AUTHORIZATIONS,
+    CERTIFICATES,
+    AUTHORITIES,
+    NONCES,
+    JOBS,
+    LEASES,
+    PROCESSES,
+    SECRETS,
+    MIGRATIONS,
+];

@@ -1,0 +1,84 @@
+//! How entities lie in the database. Nothing outside this crate knows.
+
+mod account;
+mod authority;
+mod authorization;
+mod certificate;
+mod order;
+
+use bson::{Bson, Document};
+use certfleet_domain::Timestamp;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::error::{Corrupt, StorageError};
+use crate::group::{Row, Unit, Write};
+
+/// An entity that is kept as one document, with a version that grows with each write.
+pub(crate) trait Stored: Sized {
+    /// Where it is kept.
+    const COLLECTION: &'static str;
+    /// How it is kept.
+    type Document: Serialize + DeserializeOwned;
+
+    fn id(&self) -> String;
+    fn version(&self) -> i64;
+    fn to_document(&self, version: i64) -> Self::Document;
+    /// The field and what is wrong with it, if it does not parse.
+    fn from_document(document: Self::Document) -> Result<Self, String>;
+}
+
+/// Reads an entity; what does not parse is an error that names collection, id and field.
+pub(crate) fn decode<T: Stored>(document: Document) -> Result<T, Corrupt> {
+    let id = document.get("_id").map_or_else(
+        || "without _id".to_owned(),
+        |id| match id {
+            Bson::String(text) => text.clone(),
+            other => other.to_string(),
+        },
+    );
+    let corrupt = |why: String| Corrupt {
+        collection: T::COLLECTION,
+        id: id.clone(),
+        why,
+    };
+    let parsed =
+        bson::deserialize_from_document(document).map_err(|error| corrupt(error.to_string()))?;
+    T::from_document(parsed).map_err(corrupt)
+}
+
+/// The unit that inserts a new entity.
+pub(crate) fn insert<T: Stored>(entity: &T) -> Result<Unit, StorageError> {
+    let document = bson::serialize_to_document(&entity.to_document(entity.version()))?;
+    Ok(Unit::of(Write::Insert {
+        row: Row::new(T::COLLECTION, entity.id()),
+        document,
+    }))
+}
+
+/// The unit that writes an entity over the one that was read, provided nobody else has written it since.
+///
+/// All fields but those that cannot change are set; `null` ones are removed.
+pub(crate) fn replace<T: Stored>(entity: &T) -> Result<Unit, StorageError> {
+    let document = bson::serialize_to_document(&entity.to_document(entity.version() + 1))?;
+    Ok(Unit::of(Write::Update {
+        row: Row::new(T::COLLECTION, entity.id()),
+        guard: bson::doc! { "version": entity.version() },
+        update: Bson::Document(document),
+    }))
+}
+
+pub(crate) fn to_bson_time(at: Timestamp) -> bson::DateTime {
+    bson::DateTime::from_time_0_3(at)
+}
+
+pub(crate) fn from_bson_time(at: bson::DateTime) -> Timestamp {
+    at.to_time_0_3()
+}
+
+pub(crate) fn binary(bytes: &[u8]) -> bson::Binary {
+    bson::Binary {
+        subtype: bson::spec::BinarySubtype::Generic,
+        bytes: bytes.to_vec(),
+    }
+}

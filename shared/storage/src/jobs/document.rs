@@ -1,0 +1,172 @@
+//! How a job lies in the database, and the updates that move it from state to state.
+
+use bson::{Bson, Document, doc};
+use certfleet_domain::LeaseToken;
+use certfleet_jobs::{Fence, Job, JobKey, JobKind, Lease, Outcome};
+use std::time::Duration;
+
+use super::BUCKETS;
+use crate::collections::JOBS;
+use crate::error::{Corrupt, StorageError};
+use crate::group::{Row, Unit, Write};
+
+/// The most errors that are kept with a job: the latest.
+const ERRORS_KEPT: i32 = 10;
+
+/// Where a job stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum JobState {
+    /// Waits for its time or for a hand.
+    Queued,
+    /// A worker has it.
+    Leased,
+    /// Done.
+    Done,
+    /// Given up; waits for a person.
+    Dead,
+}
+
+impl JobState {
+    /// The name in the database.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Queued => "queued",
+            Self::Leased => "leased",
+            Self::Done => "done",
+            Self::Dead => "dead",
+        }
+    }
+}
+
+/// The unit that makes a job be there, due at once; one of the same key that is there already stays as it is.
+pub(super) fn ensure(job: &Job) -> Result<Unit, StorageError> {
+    let key = job.key();
+    let fresh = doc! {
+        "_id": key.as_str(),
+        "kind": job.kind().name(),
+        "bucket": bucket_of(&key),
+        "job": { "$literal": bson::serialize_to_document(job)? },
+        "state": JobState::Queued.name(),
+        "claimable_at": "$$NOW",
+        "created_at": "$$NOW",
+        "fence": 0_i64,
+        "attempt": 0,
+    };
+    let pipeline = vec![
+        doc! { "$replaceWith": { "$cond": [{ "$eq": [{ "$type": "$state" }, "missing"] }, fresh, "$$ROOT"] } },
+    ];
+    Ok(Unit::of(Write::Ensure {
+        row: Row::new(JOBS, key.as_str()),
+        pipeline,
+    }))
+}
+
+/// The pipeline that a claim applies to each job it takes.
+pub(super) fn claim(token: LeaseToken, owner: &str, lease: Duration) -> Vec<Document> {
+    vec![doc! { "$set": {
+        "state": JobState::Leased.name(),
+        "claimable_at": later(lease),
+        "fence": { "$add": ["$fence", 1_i64] },
+        "attempt": { "$add": ["$attempt", 1] },
+        "lease": { "token": token.to_string(), "owner": owner },
+    } }]
+}
+
+/// The unit that writes how an attempt ended. It holds only while the lease's fence is the job's.
+pub(super) fn release(lease: &Lease, outcome: &Outcome) -> Unit {
+    let update = match outcome {
+        Outcome::Done => Bson::Document(doc! {
+            "$set": { "state": JobState::Done.name() },
+            "$unset": { "claimable_at": "", "lease": "" },
+            "$currentDate": { "finished_at": true },
+        }),
+        Outcome::Retry { after, error } => pipeline(vec![
+            doc! { "$set": {
+                "state": JobState::Queued.name(),
+                "claimable_at": later(*after),
+                "errors": with_error(lease, error),
+            } },
+            doc! { "$unset": "lease" },
+        ]),
+        Outcome::Fail { error } => pipeline(vec![
+            doc! { "$set": {
+                "state": JobState::Dead.name(),
+                "died_at": "$$NOW",
+                "errors": with_error(lease, error),
+            } },
+            doc! { "$unset": ["lease", "claimable_at"] },
+        ]),
+        Outcome::Release => pipeline(vec![
+            doc! { "$set": {
+                "state": JobState::Queued.name(),
+                "claimable_at": "$$NOW",
+                "attempt": { "$subtract": ["$attempt", 1] },
+            } },
+            doc! { "$unset": "lease" },
+        ]),
+    };
+    Unit::of(Write::Update {
+        row: Row::new(JOBS, lease.key.as_str()),
+        guard: doc! { "fence": lease.fence.0, "state": JobState::Leased.name() },
+        update,
+    })
+}
+
+/// Now, by the server's clock, plus `duration`.
+pub(super) fn later(duration: Duration) -> Document {
+    let milliseconds = i64::try_from(duration.as_millis()).unwrap_or(i64::MAX);
+    doc! { "$add": ["$$NOW", milliseconds] }
+}
+
+fn with_error(lease: &Lease, error: &str) -> Document {
+    let attempt = i64::from(lease.attempt);
+    let entry = doc! { "at": "$$NOW", "attempt": attempt, "error": { "$literal": error } };
+    doc! { "$slice": [{ "$concatArrays": [{ "$ifNull": ["$errors", []] }, [entry]] }, -ERRORS_KEPT] }
+}
+
+fn pipeline(stages: Vec<Document>) -> Bson {
+    Bson::Array(stages.into_iter().map(Bson::Document).collect())
+}
+
+/// The lease of a job that has just been claimed, from the document as it was before.
+pub(super) fn leased(before: &Document, token: LeaseToken) -> Result<Lease, Corrupt> {
+    let id = before.get_str("_id").unwrap_or("without _id").to_owned();
+    let corrupt = |why: String| Corrupt {
+        collection: JOBS,
+        id: id.clone(),
+        why,
+    };
+    let payload = before
+        .get_document("job")
+        .map_err(|error| corrupt(format!("job: {error}")))?;
+    let job: Job = bson::deserialize_from_document(payload.clone())
+        .map_err(|error| corrupt(format!("job: {error}")))?;
+    let fence = before
+        .get_i64("fence")
+        .map_err(|error| corrupt(format!("fence: {error}")))?;
+    let attempt = before
+        .get_i32("attempt")
+        .map_err(|error| corrupt(format!("attempt: {error}")))?;
+    Ok(Lease {
+        job,
+        key: JobKey::from_stored(id.clone()),
+        fence: Fence(fence + 1),
+        token,
+        attempt: u32::try_from(attempt + 1)
+            .map_err(|_| corrupt("attempt: not a count".to_owned()))?,
+    })
+}
+
+/// Where a job lies: a hash of its key, the same in every build.
+fn bucket_of(key: &JobKey) -> i32 {
+    // FNV-1a, 32 bits.
+    let hash = key.as_str().bytes().fold(0x811c_9dc5_u32, |hash, byte| {
+        (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193)
+    });
+    i32::try_from(hash % BUCKETS.unsigned_abs()).unwrap_or_default()
+}
+
+/// The kinds' names, as a filter wants them.
+pub(super) fn names(kinds: &[JobKind]) -> Vec<&'static str> {
+    kinds.iter().map(|kind| kind.name()).collect()
+}

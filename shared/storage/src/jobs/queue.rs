@@ -1,0 +1,218 @@
+//! The queue as the rest of certfleet sees it.
+
+use std::time::Duration;
+
+use bson::{Bson, Document, doc};
+use certfleet_domain::ServerId;
+use certfleet_jobs::{Job, JobKey, JobKind, Lease, Outcome};
+use futures_util::TryStreamExt;
+use mongodb::Database;
+
+use super::claim::Claimer;
+use super::document::{self, JobState};
+use crate::collections::{AUTHORIZATIONS, JOBS, ORDERS};
+use crate::error::{CommitError, StorageError};
+use crate::group::{GroupCommit, Unit};
+use crate::metrics::Metrics;
+
+/// The queue.
+#[derive(Clone)]
+pub struct Jobs {
+    database: Database,
+    group: GroupCommit,
+    metrics: Metrics,
+}
+
+/// How many jobs a recovery brought back, by what they are for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Recovered {
+    /// Challenges that were `processing` with no job.
+    pub validations: usize,
+    /// Orders that were `processing` with no job.
+    pub signatures: usize,
+}
+
+impl Jobs {
+    pub(crate) fn new(database: Database, group: GroupCommit, metrics: Metrics) -> Self {
+        Self {
+            database,
+            group,
+            metrics,
+        }
+    }
+
+    /// The unit that enqueues a job, to be committed with the change that calls for it. Due at once. Enqueued twice,
+    /// it is there once.
+    pub fn enqueue(&self, job: &Job) -> Result<Unit, StorageError> {
+        document::ensure(job)
+    }
+
+    /// This process's claimer, for these kinds.
+    pub fn claimer(&self, me: ServerId, kinds: Vec<JobKind>, lease: Duration) -> Claimer {
+        Claimer::new(
+            self.database.clone(),
+            self.metrics.clone(),
+            me,
+            kinds,
+            lease,
+        )
+    }
+
+    /// Writes a job's result and ends its lease, in one transaction. If the lease was lost, nothing is written and
+    /// the error is [`CommitError::Changed`] of the collection `jobs`.
+    ///
+    /// The lease is borrowed, not taken: when `result` itself is refused because its documents have changed, the
+    /// holder may decide anew and write again.
+    pub async fn complete(
+        &self,
+        lease: &Lease,
+        outcome: &Outcome,
+        result: Unit,
+    ) -> Result<(), CommitError> {
+        let fate = self
+            .group
+            .commit(document::release(lease, outcome).and(result))
+            .await;
+        if is_lost_lease(&fate) {
+            self.metrics.stale_writes.inc();
+        }
+        fate
+    }
+
+    /// Where the job stands; `None` if it never was or is long finished.
+    pub async fn state(&self, key: &JobKey) -> Result<Option<JobState>, StorageError> {
+        let found = self
+            .jobs()
+            .find_one(doc! { "_id": key.as_str() })
+            .projection(doc! { "state": 1 })
+            .await?;
+        Ok(found.and_then(|job| match job.get_str("state") {
+            Ok("queued") => Some(JobState::Queued),
+            Ok("leased") => Some(JobState::Leased),
+            Ok("done") => Some(JobState::Done),
+            Ok("dead") => Some(JobState::Dead),
+            _ => None,
+        }))
+    }
+
+    /// How many jobs of each kind wait or are being done, and the age of the oldest of them.
+    pub async fn depth(&self) -> Result<Vec<(String, i64, Duration)>, StorageError> {
+        let pipeline = [
+            doc! { "$match": { "claimable_at": { "$exists": true } } },
+            doc! { "$group": { "_id": "$kind", "count": { "$sum": 1_i64 }, "oldest": { "$min": "$created_at" } } },
+            doc! { "$set": { "age": { "$subtract": ["$$NOW", "$oldest"] } } },
+        ];
+        let rows: Vec<Document> = self.jobs().aggregate(pipeline).await?.try_collect().await?;
+        Ok(rows
+            .iter()
+            .map(|row| {
+                let age = row.get_i64("age").unwrap_or_default().max(0).unsigned_abs();
+                let kind = row.get_str("_id").unwrap_or_default().to_owned();
+                (
+                    kind,
+                    row.get_i64("count").unwrap_or_default(),
+                    Duration::from_millis(age),
+                )
+            })
+            .collect())
+    }
+
+    /// Brings back the jobs of orders and challenges that have been `processing` for longer than `older_than` and
+    /// have none. They are written together, so there should be none; a restored backup may hold some.
+    pub async fn recover(&self, older_than: Duration) -> Result<Recovered, StorageError> {
+        let mut recovered = Recovered::default();
+        for job in self
+            .orphans(
+                ORDERS,
+                doc! { "state.status": "processing" },
+                older_than,
+                sign_job,
+            )
+            .await?
+        {
+            self.ensure(&job).await?;
+            recovered.signatures += 1;
+        }
+        let processing = doc! { "state": "pending", "challenges.state.status": "processing" };
+        for job in self
+            .orphans(AUTHORIZATIONS, processing, older_than, validate_job)
+            .await?
+        {
+            self.ensure(&job).await?;
+            recovered.validations += 1;
+        }
+        Ok(recovered)
+    }
+
+    /// The jobs that documents matching `filter` call for and that are not there.
+    async fn orphans(
+        &self,
+        collection: &str,
+        filter: Document,
+        older_than: Duration,
+        job_of: fn(&Document) -> Option<Job>,
+    ) -> Result<Vec<Job>, StorageError> {
+        let milliseconds = i64::try_from(older_than.as_millis()).unwrap_or(i64::MAX);
+        let mut filter = filter;
+        filter.insert(
+            "$expr",
+            doc! { "$lte": ["$created_at", { "$subtract": ["$$NOW", milliseconds] }] },
+        );
+        let found: Vec<Document> = self
+            .database
+            .collection::<Document>(collection)
+            .find(filter)
+            .limit(1000)
+            .await?
+            .try_collect()
+            .await?;
+        let mut orphans = Vec::new();
+        for job in found.iter().filter_map(job_of) {
+            if self.state(&job.key()).await?.is_none() {
+                orphans.push(job);
+            }
+        }
+        Ok(orphans)
+    }
+
+    /// Enqueues one job on its own.
+    pub async fn ensure(&self, job: &Job) -> Result<(), StorageError> {
+        match self.group.commit(document::ensure(job)?).await {
+            Err(CommitError::Storage(error)) => Err(error),
+            // Where two upserts of one key met, the other's job is there.
+            Ok(()) | Err(CommitError::Changed { .. } | CommitError::Duplicate { .. }) => Ok(()),
+        }
+    }
+
+    pub(super) fn jobs(&self) -> mongodb::Collection<Document> {
+        self.database.collection(JOBS)
+    }
+}
+
+fn is_lost_lease(fate: &Result<(), CommitError>) -> bool {
+    matches!(fate, Err(CommitError::Changed { collection, .. }) if *collection == JOBS)
+}
+
+fn sign_job(order: &Document) -> Option<Job> {
+    Some(Job::SignCertificate {
+        order: order.get_str("_id").ok()?.parse().ok()?,
+    })
+}
+
+fn validate_job(authorization: &Document) -> Option<Job> {
+    let challenge = authorization
+        .get_array("challenges")
+        .ok()?
+        .iter()
+        .filter_map(Bson::as_document)
+        .find(|challenge| {
+            challenge
+                .get_document("state")
+                .and_then(|state| state.get_str("status"))
+                .is_ok_and(|status| status == "processing")
+        })?;
+    Some(Job::ValidateChallenge {
+        authorization: authorization.get_str("_id").ok()?.parse().ok()?,
+        challenge: challenge.get_str("id").ok()?.parse().ok()?,
+    })
+}

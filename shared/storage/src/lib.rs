@@ -1,0 +1,37 @@
+//! The database, the only truth.
+//!
+//! - [`Store`] connects, with concerns that do not depend on the URI: primary reads of majority-committed data,
+//!   journaled majority writes.
+//! - [`run_tx`](tx::run_tx) is the one door for transactions.
+//! - [`group`] turns many callers' writes into few: a majority write costs the same for one document as for a
+//!   hundred.
+//! - One repository per entity gives and takes the types of `certfleet-domain`; the documents they are kept as are
+//!   in `documents`, and nothing else knows them.
+//! - [`jobs`] is the queue: claims, leases, results.
+
+pub mod collections;
+mod connect;
+mod documents;
+mod error;
+pub mod group;
+pub mod jobs;
+mod leadership;
+mod metrics;
+mod processes;
+mod repositories;
+mod retention;
+mod store;
+pub mod tx;
+
+pub use connect::{ConnectSettings, POOL};
+pub use error::{CommitError, Corrupt, StorageError};
+pub use group::Unit;
+pub use leadership::{Leadership, Term};
+pub use metrics::Metrics;
+pub use processes::{Process, Processes};
+pub use repositories::{
+    Accounts, Authorities, Authorizations, Certificates, NonceSpent, Nonces, Orders, OrdersPage,
+    SealedSecrets,
+};
+pub use retention::{Removed, Retention};
+pub use store::Store;

@@ -1,0 +1,63 @@
+//! One repository per entity. They take and give the types of `certfleet-domain`.
+//!
+//! Reads answer at once; changes are [`Unit`](crate::Unit)s, to be committed together with whatever else belongs to
+//! the same act.
+
+mod accounts;
+mod authorities;
+mod authorizations;
+mod certificates;
+mod nonces;
+mod orders;
+mod secrets;
+
+use bson::{Bson, Document, doc};
+use futures_util::{StreamExt, TryStreamExt};
+use mongodb::Collection;
+
+use crate::documents::{Stored, decode};
+use crate::error::StorageError;
+
+pub use accounts::Accounts;
+pub use authorities::Authorities;
+pub use authorizations::Authorizations;
+pub use certificates::Certificates;
+pub use nonces::{NonceSpent, Nonces};
+pub use orders::{Orders, OrdersPage};
+pub use secrets::SealedSecrets;
+
+async fn find_one<T: Stored>(
+    collection: &Collection<Document>,
+    filter: Document,
+) -> Result<Option<T>, StorageError> {
+    let found = collection.find_one(filter).await?;
+    Ok(found.map(decode).transpose()?)
+}
+
+/// All that have one of these ids, in the order of the ids; those that are not there are left out.
+async fn find_all<T: Stored>(
+    collection: &Collection<Document>,
+    ids: impl IntoIterator<Item = String>,
+) -> Result<Vec<T>, StorageError> {
+    let ids: Vec<String> = ids.into_iter().collect();
+    let mut found: Vec<T> = find_many(collection, doc! { "_id": { "$in": &ids } }).await?;
+    found.sort_by_cached_key(|entity| ids.iter().position(|id| *id == entity.id()));
+    Ok(found)
+}
+
+async fn find_many<T: Stored>(
+    collection: &Collection<Document>,
+    filter: Document,
+) -> Result<Vec<T>, StorageError> {
+    let cursor = collection.find(filter).await?;
+    cursor
+        .map_err(StorageError::from)
+        .and_then(|document| async move { Ok(decode(document)?) })
+        .boxed()
+        .try_collect()
+        .await
+}
+
+fn by_id(id: &impl ToString) -> Document {
+    doc! { "_id": Bson::String(id.to_string()) }
+}

@@ -1,0 +1,93 @@
+use bson::{Document, doc};
+use certfleet_domain::{AccountId, Order, OrderId};
+use futures_util::TryStreamExt;
+use mongodb::{Collection, Database};
+
+use super::{by_id, find_one};
+use crate::collections::ORDERS;
+use crate::documents::{insert, replace};
+use crate::error::{Corrupt, StorageError};
+use crate::group::Unit;
+
+/// ACME orders.
+#[derive(Clone)]
+pub struct Orders {
+    collection: Collection<Document>,
+}
+
+/// Some of an account's orders, oldest first.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OrdersPage {
+    /// The orders' ids.
+    pub ids: Vec<OrderId>,
+    /// Whether there are more behind the last one.
+    pub more: bool,
+}
+
+impl Orders {
+    pub(crate) fn new(database: &Database) -> Self {
+        Self {
+            collection: database.collection(ORDERS),
+        }
+    }
+
+    /// The order of this id.
+    pub async fn find(&self, id: OrderId) -> Result<Option<Order>, StorageError> {
+        find_one(&self.collection, by_id(&id)).await
+    }
+
+    /// At most `most` of the account's orders that come after `after`.
+    pub async fn page(
+        &self,
+        account: AccountId,
+        after: Option<OrderId>,
+        most: usize,
+    ) -> Result<OrdersPage, StorageError> {
+        let mut filter = doc! { "account": account.to_string() };
+        if let Some(after) = after {
+            filter.insert("_id", doc! { "$gt": after.to_string() });
+        }
+        let limit = i64::try_from(most.saturating_add(1)).unwrap_or(i64::MAX);
+        let found: Vec<Document> = self
+            .collection
+            .find(filter)
+            .sort(doc! { "_id": 1 })
+            .limit(limit)
+            .projection(doc! { "_id": 1 })
+            .await?
+            .try_collect()
+            .await?;
+        let ids = found
+            .iter()
+            .take(most)
+            .map(id_of)
+            .collect::<Result<_, _>>()?;
+        Ok(OrdersPage {
+            ids,
+            more: found.len() > most,
+        })
+    }
+
+    /// The unit that stores a new order.
+    pub fn insert(&self, order: &Order) -> Result<Unit, StorageError> {
+        insert(order)
+    }
+
+    /// The unit that stores a change, provided that nobody has changed the order since it was read.
+    pub fn update(&self, order: &Order) -> Result<Unit, StorageError> {
+        replace(order)
+    }
+}
+
+fn id_of(document: &Document) -> Result<OrderId, StorageError> {
+    let text = document.get_str("_id").unwrap_or_default();
+    text.parse().map_err(|error| {
+        let why = format!("_id: {error}");
+        Corrupt {
+            collection: ORDERS,
+            id: text.to_owned(),
+            why,
+        }
+        .into()
+    })
+}

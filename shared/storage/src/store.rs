@@ -1,0 +1,105 @@
+//! The database, with all its repositories.
+
+use bson::doc;
+use mongodb::Database;
+
+use crate::connect::{self, ConnectSettings};
+use crate::error::{CommitError, StorageError};
+use crate::group::{GroupCommit, Unit};
+use crate::jobs::Jobs;
+use crate::leadership::Leadership;
+use crate::metrics::Metrics;
+use crate::processes::Processes;
+use crate::repositories::{
+    Accounts, Authorities, Authorizations, Certificates, Nonces, Orders, SealedSecrets,
+};
+use crate::retention::Retention;
+
+/// The database. Clones share its connections and its group commit.
+#[derive(Clone)]
+pub struct Store {
+    database: Database,
+    metrics: Metrics,
+    group: GroupCommit,
+    /// ACME accounts.
+    pub accounts: Accounts,
+    /// ACME orders.
+    pub orders: Orders,
+    /// ACME authorizations.
+    pub authorizations: Authorizations,
+    /// Certificates.
+    pub certificates: Certificates,
+    /// Authorities.
+    pub authorities: Authorities,
+    /// Sealed secrets.
+    pub secrets: SealedSecrets,
+    /// Spent nonces.
+    pub nonces: Nonces,
+    /// The queue.
+    pub jobs: Jobs,
+    /// Who is alive.
+    pub processes: Processes,
+}
+
+impl Store {
+    /// Prepares the connection; the first operation makes it.
+    ///
+    /// # Errors
+    /// If the URI is not one.
+    pub async fn connect(
+        settings: &ConnectSettings,
+        metrics: Metrics,
+    ) -> Result<Self, StorageError> {
+        let client = connect::client(settings).await?;
+        Ok(Self::over(client.database(&settings.database), metrics))
+    }
+
+    fn over(database: Database, metrics: Metrics) -> Self {
+        let group = GroupCommit::start(database.clone(), metrics.clone());
+        Self {
+            accounts: Accounts::new(&database),
+            orders: Orders::new(&database),
+            authorizations: Authorizations::new(&database),
+            certificates: Certificates::new(&database),
+            authorities: Authorities::new(&database),
+            secrets: SealedSecrets::new(&database),
+            nonces: Nonces::new(&database),
+            jobs: Jobs::new(database.clone(), group.clone(), metrics.clone()),
+            processes: Processes::new(&database),
+            group,
+            metrics,
+            database,
+        }
+    }
+
+    /// Applies a unit as a whole, in company with those of other callers.
+    pub async fn commit(&self, unit: Unit) -> Result<(), CommitError> {
+        self.group.commit(unit).await
+    }
+
+    /// Asks the primary for a sign of life.
+    pub async fn ping(&self) -> Result<(), StorageError> {
+        self.database.run_command(doc! { "ping": 1 }).await?;
+        Ok(())
+    }
+
+    /// The lease on a role that one process at a time may have.
+    pub fn leadership(&self, role: &'static str) -> Leadership {
+        Leadership::new(&self.database, role)
+    }
+
+    /// Removal of what has served its time.
+    pub fn retention(&self) -> Retention {
+        Retention::new(&self.database, self.nonces.clone())
+    }
+
+    /// The database itself, for migrations, change feeds and backups.
+    pub fn database(&self) -> &Database {
+        &self.database
+    }
+
+    /// The counters.
+    pub fn metrics(&self) -> &Metrics {
+        &self.metrics
+    }
+}
