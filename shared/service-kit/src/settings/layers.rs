@@ -1,0 +1,149 @@
+//! The values that were given, before they have types: environment over file.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use super::fault::{Fault, Origin, SettingsError};
+use super::text::FromText;
+use super::{environment, file};
+
+/// The sections there are.
+pub(super) const SECTIONS: [&str; 11] = [
+    "acme",
+    "database",
+    "kek",
+    "log",
+    "management",
+    "scheduler",
+    "server",
+    "state",
+    "tls",
+    "validation",
+    "worker",
+];
+
+/// Where settings are read from.
+#[derive(Debug, Clone, Default)]
+pub struct Source {
+    /// The YAML file, if there is one.
+    pub file: Option<PathBuf>,
+    /// The environment.
+    pub environment: BTreeMap<String, String>,
+}
+
+impl Source {
+    /// The environment of this process over an optional file.
+    pub fn of_process(file: Option<PathBuf>) -> Result<Self, SettingsError> {
+        Self::new(file, std::env::vars_os())
+    }
+
+    fn new(
+        file: Option<PathBuf>,
+        variables: impl Iterator<Item = (OsString, OsString)>,
+    ) -> Result<Self, SettingsError> {
+        let mut environment = BTreeMap::new();
+        for (name, value) in variables {
+            // Only a name that is text can be one of ours, or be named in the file.
+            let Ok(name) = name.into_string() else {
+                continue;
+            };
+            match value.into_string() {
+                Ok(value) => {
+                    environment.insert(name, value);
+                }
+                Err(_) if name.starts_with("CERTFLEET_") => {
+                    return Err(SettingsError(vec![Fault::Wrong(format!(
+                        "{name} is not valid UTF-8"
+                    ))]));
+                }
+                Err(_) => {}
+            }
+        }
+        Ok(Self { file, environment })
+    }
+}
+
+/// A value as it was given.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Raw {
+    /// The key is there without a value, which leaves its default.
+    Unset,
+    Text(String),
+    List(Vec<String>),
+}
+
+/// A value and where it was given.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Entry {
+    pub(super) raw: Raw,
+    pub(super) origin: Origin,
+}
+
+/// Keys with their values.
+pub(super) type Entries = BTreeMap<String, Entry>;
+
+/// All that was given, by section and key.
+#[derive(Debug, Default)]
+pub(super) struct Layers {
+    sections: BTreeMap<String, Entries>,
+}
+
+impl Layers {
+    /// Reads both layers; gathers what is wrong with the form of either.
+    pub(super) fn read(source: &Source) -> (Self, Vec<Fault>) {
+        let mut layers = Self::default();
+        let mut faults = Vec::new();
+        let mut used = BTreeSet::new();
+        if let Some(path) = &source.file {
+            file::read(
+                path,
+                &source.environment,
+                &mut used,
+                &mut layers,
+                &mut faults,
+            );
+        }
+        environment::read(&source.environment, &used, &mut layers, &mut faults);
+        (layers, faults)
+    }
+
+    /// Lays a value over what is there.
+    pub(super) fn set(&mut self, section: &str, key: &str, entry: Entry) {
+        self.sections
+            .entry(section.to_owned())
+            .or_default()
+            .insert(key.to_owned(), entry);
+    }
+
+    /// What was given for a section.
+    pub(super) fn section(&self, name: &str) -> Option<&Entries> {
+        self.sections.get(name)
+    }
+
+    /// One value; `None` if it was not given or cannot be read, which its section tells.
+    pub(super) fn get<T: FromText>(&self, section: &str, key: &str) -> Option<T> {
+        match &self.sections.get(section)?.get(key)?.raw {
+            Raw::Text(text) => T::from_text(text).ok(),
+            Raw::Unset | Raw::List(_) => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::ffi::OsStringExt;
+
+    use super::*;
+
+    #[test]
+    fn a_variable_that_is_not_text_is_named_if_it_is_ours() {
+        let read = |name: &str| {
+            let value = OsString::from_vec(vec![0xff]);
+            Source::new(None, [(OsString::from(name), value)].into_iter())
+        };
+        assert!(read("OTHER").unwrap().environment.is_empty());
+        let error = read("CERTFLEET_LOG_LEVEL").unwrap_err().to_string();
+        assert_eq!(error, "CERTFLEET_LOG_LEVEL is not valid UTF-8");
+    }
+}

@@ -1,0 +1,146 @@
+//! The sections that each service uses.
+
+use super::reader::{Reader, ServiceSettings};
+use super::{
+    Acme, Database, Kek, Log, Management, Scheduler, Server, State, Tls, Validation, Worker,
+};
+
+/// What every long-running service has.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Base {
+    /// The port for probes and metrics.
+    pub management: Management,
+    /// What is logged, and for whom.
+    pub log: Log,
+    /// What the process keeps on its own disk.
+    pub state: State,
+}
+
+impl Base {
+    fn read(reader: &mut Reader) -> Option<Self> {
+        let (management, log, state) = (reader.section(), reader.section(), reader.section());
+        Some(Self {
+            management: management?,
+            log: log?,
+            state: state?,
+        })
+    }
+}
+
+/// The API's settings.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ApiSettings {
+    /// What every service has.
+    pub base: Base,
+    /// Its address and how it serves.
+    pub server: Server,
+    /// Its certificate.
+    pub tls: Tls,
+    /// The database.
+    pub database: Database,
+    /// The keys that secrets are sealed under.
+    pub kek: Kek,
+    /// What it tells ACME clients.
+    pub acme: Acme,
+}
+
+impl ServiceSettings for ApiSettings {
+    fn read(reader: &mut Reader) -> Option<Self> {
+        let base = Base::read(reader);
+        let (server, tls) = (reader.section(), reader.section());
+        let (database, kek, acme) = (reader.section(), reader.kek(), reader.section());
+        Some(Self {
+            base: base?,
+            server: server?,
+            tls: tls?,
+            database: database?,
+            kek: kek?,
+            acme: acme?,
+        })
+    }
+}
+
+/// A worker's settings.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WorkerSettings {
+    /// What every service has.
+    pub base: Base,
+    /// How it works.
+    pub worker: Worker,
+    /// How it checks control of names.
+    pub validation: Validation,
+    /// The database.
+    pub database: Database,
+    /// The keys that secrets are sealed under.
+    pub kek: Kek,
+    /// How long authorizations last, and the authority's CAA names.
+    pub acme: Acme,
+}
+
+impl ServiceSettings for WorkerSettings {
+    fn read(reader: &mut Reader) -> Option<Self> {
+        let base = Base::read(reader);
+        let (worker, validation) = (reader.section(), reader.section());
+        let (database, kek, acme) = (reader.section(), reader.kek(), reader.section());
+        Some(Self {
+            base: base?,
+            worker: worker?,
+            validation: validation?,
+            database: database?,
+            kek: kek?,
+            acme: acme?,
+        })
+    }
+}
+
+/// A scheduler's settings.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SchedulerSettings {
+    /// What every service has.
+    pub base: Base,
+    /// Who leads, and what is kept.
+    pub scheduler: Scheduler,
+    /// The database.
+    pub database: Database,
+}
+
+impl ServiceSettings for SchedulerSettings {
+    fn read(reader: &mut Reader) -> Option<Self> {
+        let base = Base::read(reader);
+        let (scheduler, database) = (reader.section(), reader.section());
+        Some(Self {
+            base: base?,
+            scheduler: scheduler?,
+            database: database?,
+        })
+    }
+}
+
+/// The settings of the operator's command.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CliSettings {
+    /// What is logged.
+    pub log: Log,
+    /// What is kept on this disk.
+    pub state: State,
+    /// The database.
+    pub database: Database,
+    /// The keys that secrets are sealed under; asked for only by commands that need them.
+    pub kek: Kek,
+    /// The default authority.
+    pub acme: Acme,
+}
+
+impl ServiceSettings for CliSettings {
+    fn read(reader: &mut Reader) -> Option<Self> {
+        let (log, state) = (reader.section(), reader.section());
+        let (database, kek, acme) = (reader.section(), reader.section(), reader.section());
+        Some(Self {
+            log: log?,
+            state: state?,
+            database: database?,
+            kek: kek?,
+            acme: acme?,
+        })
+    }
+}
