@@ -1,4 +1,7 @@
 //! Public keys as JSON Web Keys (RFC 7517, RFC 7518 §6, RFC 8037 §2), and what they can verify.
+//!
+//! Not jose-jwk's types: those read private members as part of a key, and hold coordinates as octets of any length,
+//! so that each check would have to be made here all the same.
 
 use std::fmt;
 
