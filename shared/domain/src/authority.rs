@@ -108,11 +108,22 @@ pub struct Authority {
     pub name: AuthorityName,
     /// What signs for it now.
     pub issuer: Issuer,
+    /// What signed for it before; certificates signed by these are still about.
+    pub retired_issuers: Vec<Issuer>,
     /// The profiles it offers: at least one, the first is the default.
     pub profiles: Vec<Profile>,
+    /// Grows by one with each write.
+    pub version: i64,
 }
 
 impl Authority {
+    /// The issuer of this id, be it the present one or one of before.
+    pub fn issuer(&self, id: IssuerId) -> Option<&Issuer> {
+        std::iter::once(&self.issuer)
+            .chain(&self.retired_issuers)
+            .find(|issuer| issuer.id == id)
+    }
+
     /// The profile of this name, or the default one.
     pub fn profile(&self, name: Option<&ProfileName>) -> Option<&Profile> {
         match name {

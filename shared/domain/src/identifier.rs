@@ -136,7 +136,7 @@ impl From<DnsName> for String {
 
 /// What an order asks for and an authorization grants (RFC 8555 §7.1.3, RFC 8738).
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase", tag = "type", content = "value")]
+#[serde(try_from = "String", into = "String")]
 pub enum Identifier {
     /// A DNS name.
     Dns(DnsName),
@@ -208,6 +208,33 @@ impl fmt::Display for Identifier {
             Self::Wildcard(name) => write!(f, "*.{name}"),
             Self::Ip(address) => address.fmt(f),
         }
+    }
+}
+
+/// Reads the same form back: what is an address is an address, all else is a DNS name.
+impl FromStr for Identifier {
+    type Err = InvalidIdentifier;
+
+    fn from_str(text: &str) -> Result<Self, InvalidIdentifier> {
+        if text.parse::<IpAddr>().is_ok() {
+            Self::ip(text)
+        } else {
+            Self::dns(text)
+        }
+    }
+}
+
+impl TryFrom<String> for Identifier {
+    type Error = InvalidIdentifier;
+
+    fn try_from(text: String) -> Result<Self, InvalidIdentifier> {
+        text.parse()
+    }
+}
+
+impl From<Identifier> for String {
+    fn from(identifier: Identifier) -> Self {
+        identifier.to_string()
     }
 }
 

@@ -70,8 +70,9 @@ impl Profile {
         not_after: Option<Timestamp>,
     ) -> (Timestamp, Timestamp) {
         let now = now.replace_millisecond(0).unwrap_or(now);
-        let start = not_before.unwrap_or(now - Duration::seconds(self.backdate_seconds));
-        let longest = start + Duration::seconds(self.lifetime_seconds - 1);
+        let start =
+            not_before.unwrap_or(now.saturating_sub(Duration::seconds(self.backdate_seconds)));
+        let longest = start.saturating_add(Duration::seconds(self.lifetime_seconds - 1));
         (start, not_after.map_or(longest, |end| end.min(longest)))
     }
 }

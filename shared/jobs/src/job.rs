@@ -3,7 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use certfleet_domain::{AuthorityName, AuthorizationId, ChallengeId, OrderId};
+use certfleet_domain::{AuthorityName, AuthorizationId, ChallengeId, Identifier, OrderId};
 use serde::{Deserialize, Serialize};
 
 /// What there is to do. Serialized as `{"kind": ..., ...}`: the payload of the stored job.
@@ -32,8 +32,10 @@ pub enum Job {
     IssueServerCertificate {
         /// The authority that signs it.
         authority: AuthorityName,
-        /// Which issue this is, counted from 1, so that each renewal is a job of its own.
-        generation: i64,
+        /// The names it is for.
+        names: Vec<Identifier>,
+        /// When the one that it replaces ends, in Unix seconds, 0 for the first: each renewal is a job of its own.
+        replacing: i64,
     },
 }
 
@@ -128,8 +130,9 @@ impl Job {
             Self::SignCertificate { order } => format!("sign/{order}"),
             Self::IssueServerCertificate {
                 authority,
-                generation,
-            } => format!("server-certificate/{authority}/{generation}"),
+                replacing,
+                ..
+            } => format!("server-certificate/{authority}/{replacing}"),
         })
     }
 }

@@ -2,6 +2,9 @@
 
 use mongodb::error::{Error as MongoError, ErrorKind};
 
+/// The server's code for the refusal of a unique index.
+pub(crate) const DUPLICATE_KEY: i32 = 11000;
+
 /// A stored document that does not parse. Never papered over with a default.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{collection} {id}: {why}")]
@@ -56,13 +59,31 @@ impl StorageError {
     }
 }
 
+/// What a server says that steps down, shuts down, starts up or has no time: not about the operation.
+const PASSING_CODES: &[i32] = &[
+    6,     // HostUnreachable
+    7,     // HostNotFound
+    89,    // NetworkTimeout
+    91,    // ShutdownInProgress
+    189,   // PrimarySteppedDown
+    262,   // ExceededTimeLimit
+    9001,  // SocketException
+    10107, // NotWritablePrimary
+    11600, // InterruptedAtShutdown
+    11602, // InterruptedDueToReplStateChange
+    13435, // NotPrimaryNoSecondaryOk
+    13436, // NotPrimaryOrSecondary
+];
+
 fn is_passing(error: &MongoError) -> bool {
-    matches!(
-        *error.kind,
+    let kind = match error.kind.as_ref() {
         ErrorKind::Io(_)
-            | ErrorKind::ConnectionPoolCleared { .. }
-            | ErrorKind::ServerSelection { .. }
-    ) || [
+        | ErrorKind::ConnectionPoolCleared { .. }
+        | ErrorKind::ServerSelection { .. } => true,
+        ErrorKind::Command(failure) => PASSING_CODES.contains(&failure.code),
+        _ => false,
+    };
+    kind || [
         "RetryableWriteError",
         "TransientTransactionError",
         "UnknownTransactionCommitResult",
@@ -97,6 +118,14 @@ pub enum CommitError {
 }
 
 impl CommitError {
+    /// Whether the lease that the unit was written under is no longer the job's.
+    pub fn is_lost_lease(&self) -> bool {
+        match self {
+            Self::Changed { collection, .. } => *collection == crate::collections::JOBS,
+            Self::Duplicate { .. } | Self::Storage(_) => false,
+        }
+    }
+
     /// Whether another writer was faster, so that reading again and deciding anew is what to do.
     pub fn is_conflict(&self) -> bool {
         match self {

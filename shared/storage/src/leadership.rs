@@ -4,12 +4,12 @@ use std::time::Duration;
 
 use bson::{Document, doc};
 use certfleet_domain::ServerId;
-use mongodb::error::{ErrorKind, WriteFailure};
+use mongodb::error::{Error as MongoError, ErrorKind, WriteFailure};
 use mongodb::options::ReturnDocument;
 use mongodb::{Collection, Database};
 
 use crate::collections::LEASES;
-use crate::error::StorageError;
+use crate::error::{DUPLICATE_KEY, StorageError};
 
 /// Which holding of the role this is; grows each time the role changes hands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -32,34 +32,40 @@ impl Leadership {
 
     /// Takes the role or keeps it, for `ttl` from now. `None` if another has it.
     pub async fn hold(&self, me: ServerId, ttl: Duration) -> Result<Option<Term>, StorageError> {
+        match self.take(me, ttl).await {
+            // Two that were the first to ask for the role; the other's lease is there now.
+            Err(error) if is_duplicate(&error) => Ok(self.take(me, ttl).await?),
+            result => Ok(result?),
+        }
+    }
+
+    /// One update decides, on the server: it writes nothing where another has the role.
+    async fn take(&self, me: ServerId, ttl: Duration) -> Result<Option<Term>, MongoError> {
         let me = me.to_string();
         let ttl = i64::try_from(ttl.as_millis()).unwrap_or(i64::MAX);
-        let filter = doc! {
-            "_id": self.role,
-            "$or": [
-                { "holder": &me },
-                { "$expr": { "$lte": ["$expires_at", "$$NOW"] } },
-            ],
-        };
+        let mine = doc! { "$eq": ["$holder", &me] };
+        // A lease that never was has no end, which sorts before all times.
+        let over = doc! { "$lte": ["$expires_at", "$$NOW"] };
         // One who let the lease run out begins a new term even if nobody else took it: what it did in between is void.
-        let kept =
-            doc! { "$and": [{ "$eq": ["$holder", &me] }, { "$gt": ["$expires_at", "$$NOW"] }] };
-        let term =
-            doc! { "$cond": [kept, "$term", { "$add": [{ "$ifNull": ["$term", 0_i64] }, 1_i64] }] };
-        let update = vec![
-            doc! { "$set": { "term": term, "holder": &me, "expires_at": { "$add": ["$$NOW", ttl] } } },
-        ];
-        let found = self
+        let next = doc! { "$add": [{ "$ifNull": ["$term", 0_i64] }, 1_i64] };
+        let taken = doc! {
+            "_id": self.role,
+            "term": { "$cond": [&over, next, "$term"] },
+            "holder": &me,
+            "expires_at": { "$add": ["$$NOW", ttl] },
+        };
+        let update =
+            vec![doc! { "$replaceWith": { "$cond": [{ "$or": [mine, over] }, taken, "$$ROOT"] } }];
+        let lease = self
             .collection
-            .find_one_and_update(filter, update)
+            .find_one_and_update(doc! { "_id": self.role }, update)
             .upsert(true)
             .return_document(ReturnDocument::After)
-            .await;
-        match found {
-            Ok(lease) => Ok(lease.and_then(|lease| lease.get_i64("term").ok()).map(Term)),
-            Err(error) if is_duplicate(&error) => Ok(None),
-            Err(error) => Err(error.into()),
-        }
+            .await?;
+        Ok(lease
+            .filter(|lease| lease.get_str("holder").is_ok_and(|holder| holder == me))
+            .and_then(|lease| lease.get_i64("term").ok())
+            .map(Term))
     }
 
     /// Gives the role up at once, if it is still ours.
@@ -84,8 +90,7 @@ impl Leadership {
     }
 }
 
-fn is_duplicate(error: &mongodb::error::Error) -> bool {
-    const DUPLICATE_KEY: i32 = 11000;
+fn is_duplicate(error: &MongoError) -> bool {
     match error.kind.as_ref() {
         ErrorKind::Command(failure) => failure.code == DUPLICATE_KEY,
         ErrorKind::Write(WriteFailure::WriteError(failure)) => failure.code == DUPLICATE_KEY,

@@ -22,6 +22,7 @@ mod repositories;
 mod retention;
 mod store;
 pub mod tx;
+mod vault;
 
 pub use connect::{ConnectSettings, POOL};
 pub use error::{CommitError, Corrupt, StorageError};
@@ -35,3 +36,4 @@ pub use repositories::{
 };
 pub use retention::{Removed, Retention};
 pub use store::Store;
+pub use vault::{SecretName, Vault, VaultError};

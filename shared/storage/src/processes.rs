@@ -54,9 +54,8 @@ impl Processes {
 
     /// Says that the process is going, so that others need not wait to find out.
     pub async fn gone(&self, id: ServerId) -> Result<(), StorageError> {
-        let update = doc! { "$unset": { "last_seen": "" } };
         self.collection
-            .update_one(doc! { "_id": id.to_string() }, update)
+            .delete_one(doc! { "_id": id.to_string() })
             .await?;
         Ok(())
     }
@@ -66,7 +65,6 @@ impl Processes {
         let within = i64::try_from(Self::ALIVE_WITHIN.as_millis()).unwrap_or(i64::MAX);
         let filter = doc! {
             "service": service,
-            "last_seen": { "$exists": true },
             "$expr": { "$gt": ["$last_seen", { "$subtract": ["$$NOW", within] }] },
         };
         let found: Vec<Document> = self

@@ -27,7 +27,8 @@ pub struct Removed {
 impl Removed {
     /// Whether a step was full, so that there is more to remove.
     pub fn more(&self) -> bool {
-        self.orders.max(self.authorizations) >= STEP.unsigned_abs()
+        let most = self.nonces.max(self.orders).max(self.authorizations);
+        most >= STEP.unsigned_abs()
     }
 }
 
@@ -59,7 +60,7 @@ impl Retention {
         let mut settled = expired.clone();
         settled.insert("state.status", doc! { "$ne": "processing" });
         Ok(Removed {
-            nonces: self.nonces.forget_expired(now).await?,
+            nonces: self.nonces.forget_expired(now, STEP.unsigned_abs()).await?,
             orders: self.remove(ORDERS, settled).await?,
             authorizations: self.remove(AUTHORIZATIONS, expired).await?,
         })

@@ -7,11 +7,13 @@
 
 use std::time::Duration;
 
+use certfleet_domain::SystemRng;
 use mongodb::error::{
     Error as MongoError, TRANSIENT_TRANSACTION_ERROR, UNKNOWN_TRANSACTION_COMMIT_RESULT,
 };
 use mongodb::options::{ReadConcern, TransactionOptions};
 use mongodb::{Client, ClientSession};
+use rand::Rng;
 use tokio::time::Instant;
 
 use crate::connect::majority;
@@ -78,7 +80,8 @@ pub async fn run_tx<B: Body>(
                     .transactions
                     .with_label_values(&[name, "retried"])
                     .inc();
-                tokio::time::sleep(wait).await;
+                // By chance, so that those who met do not meet again.
+                tokio::time::sleep(wait.mul_f64(SystemRng.random_range(0.5..=1.0))).await;
                 wait = (wait * 2).min(Duration::from_millis(250));
             }
             Err(error) => break Err(error.into()),

@@ -21,6 +21,7 @@ pub(crate) struct AccountDocument {
 
 impl Stored for Account {
     const COLLECTION: &'static str = collections::ACCOUNTS;
+    const OPTIONAL: &'static [&'static str] = &["terms_agreed_at"];
     type Document = AccountDocument;
 
     fn id(&self) -> String {

@@ -46,6 +46,7 @@ enum StateDocument {
 
 impl Stored for Certificate {
     const COLLECTION: &'static str = collections::CERTIFICATES;
+    const OPTIONAL: &'static [&'static str] = &["account", "order"];
     type Document = CertificateDocument;
 
     fn id(&self) -> String {

@@ -18,6 +18,8 @@ use crate::group::{Row, Unit, Write};
 pub(crate) trait Stored: Sized {
     /// Where it is kept.
     const COLLECTION: &'static str;
+    /// The fields that are left out when they are empty.
+    const OPTIONAL: &'static [&'static str];
     /// How it is kept.
     type Document: Serialize + DeserializeOwned;
 
@@ -58,13 +60,24 @@ pub(crate) fn insert<T: Stored>(entity: &T) -> Result<Unit, StorageError> {
 
 /// The unit that writes an entity over the one that was read, provided nobody else has written it since.
 ///
-/// All fields but those that cannot change are set; `null` ones are removed.
+/// Fields that this build knows are set, or removed where they are empty; those of a newer build stay as they are.
 pub(crate) fn replace<T: Stored>(entity: &T) -> Result<Unit, StorageError> {
-    let document = bson::serialize_to_document(&entity.to_document(entity.version() + 1))?;
+    let mut set = bson::serialize_to_document(&entity.to_document(entity.version() + 1))?;
+    set.remove("_id");
+    let mut update = Document::new();
+    let unset: Document = T::OPTIONAL
+        .iter()
+        .filter(|field| !set.contains_key(**field))
+        .map(|field| ((*field).to_owned(), Bson::from("")))
+        .collect();
+    update.insert("$set", set);
+    if !unset.is_empty() {
+        update.insert("$unset", unset);
+    }
     Ok(Unit::of(Write::Update {
         row: Row::new(T::COLLECTION, entity.id()),
         guard: bson::doc! { "version": entity.version() },
-        update: Bson::Document(document),
+        update: Bson::Document(update),
     }))
 }
 

@@ -27,6 +27,7 @@ pub(crate) struct OrderDocument {
 
 impl Stored for Order {
     const COLLECTION: &'static str = collections::ORDERS;
+    const OPTIONAL: &'static [&'static str] = &["not_before", "not_after"];
     type Document = OrderDocument;
 
     fn id(&self) -> String {

@@ -2,23 +2,21 @@
 
 use std::collections::BTreeMap;
 
-use bson::{Bson, Document, doc};
+use bson::raw::{RawArrayBuf, RawDocumentBuf, cstr};
+use bson::{Bson, Document, doc, rawdoc};
 use futures_util::TryStreamExt;
 use mongodb::error::Error as MongoError;
 use mongodb::options::ReadConcern;
 use mongodb::{ClientSession, Database};
 
 use super::unit::{Unit, Write};
-use crate::error::CommitError;
+use crate::error::{CommitError, DUPLICATE_KEY, StorageError};
 use crate::tx::{Abort, Body};
-
-/// The code of a unique index's refusal.
-const DUPLICATE_KEY: i32 = 11000;
 
 /// The transaction: all inserts and updates of the units, one command per collection and kind.
 pub(super) struct Batch<'a> {
-    pub(super) database: &'a Database,
-    pub(super) units: &'a [Unit],
+    database: &'a Database,
+    commands: Vec<Command>,
 }
 
 /// Why the server did not take the batch.
@@ -28,9 +26,80 @@ pub(super) enum Refusal {
     Changed,
     /// A unique index refused.
     Duplicate {
+        /// Whose write it refused, counted from 0.
+        unit: usize,
         collection: &'static str,
         key: String,
     },
+}
+
+/// One command of the transaction, encoded once for all its runs.
+struct Command {
+    collection: &'static str,
+    encoded: RawDocumentBuf,
+    /// Whose each of its statements is.
+    units: Vec<usize>,
+}
+
+#[derive(Default)]
+struct Statements {
+    encoded: RawArrayBuf,
+    units: Vec<usize>,
+}
+
+impl<'a> Batch<'a> {
+    pub(super) fn new<'u>(
+        database: &'a Database,
+        units: impl Iterator<Item = &'u Unit>,
+    ) -> Result<Self, StorageError> {
+        // Updates first: they are what another may have been faster with. And in the order of the collections, so
+        // that two batches do not hold what the other waits for.
+        let mut statements: BTreeMap<(bool, &'static str), Statements> = BTreeMap::new();
+        for (index, unit) in units.enumerate() {
+            for write in &unit.writes {
+                let (is_insert, encoded) = match write {
+                    Write::Insert { document, .. } => (true, RawDocumentBuf::try_from(document)?),
+                    Write::Update { row, guard, update } => {
+                        let mut filter = doc! { "_id": row.id.clone() };
+                        filter.extend(guard.clone());
+                        let statement = doc! { "q": filter, "u": update.clone() };
+                        (false, RawDocumentBuf::try_from(&statement)?)
+                    }
+                    Write::Ensure { row, pipeline } => {
+                        let statement = doc! {
+                            "q": { "_id": row.id.clone() }, "u": pipeline.clone(), "upsert": true,
+                        };
+                        (false, RawDocumentBuf::try_from(&statement)?)
+                    }
+                };
+                let statements = statements
+                    .entry((is_insert, write.row().collection))
+                    .or_default();
+                statements.encoded.push(encoded);
+                statements.units.push(index);
+            }
+        }
+        let commands = statements
+            .into_iter()
+            .map(|((is_insert, collection), statements)| {
+                let (verb, list) = if is_insert {
+                    (cstr!("insert"), cstr!("documents"))
+                } else {
+                    (cstr!("update"), cstr!("updates"))
+                };
+                let mut encoded = rawdoc! {};
+                encoded.append(verb, collection);
+                encoded.append(list, statements.encoded);
+                encoded.append(cstr!("ordered"), true);
+                Command {
+                    collection,
+                    encoded,
+                    units: statements.units,
+                }
+            })
+            .collect();
+        Ok(Self { database, commands })
+    }
 }
 
 impl Body for Batch<'_> {
@@ -38,76 +107,54 @@ impl Body for Batch<'_> {
     type Refusal = Refusal;
 
     async fn run(&mut self, session: &mut ClientSession) -> Result<(), Abort<Refusal>> {
-        let mut inserts: BTreeMap<&'static str, Vec<Document>> = BTreeMap::new();
-        let mut updates: BTreeMap<&'static str, Vec<Document>> = BTreeMap::new();
-        for write in self.units.iter().flat_map(|unit| &unit.writes) {
-            match write {
-                Write::Insert { row, document } => {
-                    inserts
-                        .entry(row.collection)
-                        .or_default()
-                        .push(document.clone());
-                }
-                Write::Update { row, .. } | Write::Ensure { row, .. } => {
-                    updates
-                        .entry(row.collection)
-                        .or_default()
-                        .extend(write.update_statement());
-                }
-            }
-        }
-        for (collection, statements) in updates {
-            let due = statements.len();
-            let command = doc! { "update": collection, "updates": statements, "ordered": true };
-            self.send(session, collection, command, due).await?;
-        }
-        for (collection, documents) in inserts {
-            let due = documents.len();
-            let command = doc! { "insert": collection, "documents": documents, "ordered": true };
-            self.send(session, collection, command, due).await?;
+        for command in &self.commands {
+            let reply = self
+                .database
+                .run_raw_command(command.encoded.clone())
+                .session(&mut *session)
+                .await?;
+            command.judge(&reply)?;
         }
         Ok(())
     }
 }
 
-impl Batch<'_> {
-    async fn send(
-        &self,
-        session: &mut ClientSession,
-        collection: &'static str,
-        command: Document,
-        due: usize,
-    ) -> Result<(), Abort<Refusal>> {
-        let reply = self.database.run_command(command).session(session).await?;
-        if let Some(error) = reply
-            .get_array("writeErrors")
-            .ok()
-            .and_then(|errors| errors.first())
-        {
-            return Err(refusal(collection, error));
+impl Command {
+    /// What the server's reply means: every statement has to have met its document.
+    fn judge(&self, reply: &Document) -> Result<(), Abort<Refusal>> {
+        let write_errors = reply.get_array("writeErrors");
+        if let Some(error) = write_errors.ok().and_then(|errors| errors.first()) {
+            return Err(self.refusal(error));
         }
         let done = reply.get_i32("n").unwrap_or_default();
-        if usize::try_from(done).ok() == Some(due) {
+        if usize::try_from(done) == Ok(self.units.len()) {
             Ok(())
         } else {
             Err(Abort::Refused(Refusal::Changed))
         }
     }
-}
 
-fn refusal(collection: &'static str, error: &Bson) -> Abort<Refusal> {
-    let error = error.as_document().cloned().unwrap_or_default();
-    let message = error.get_str("errmsg").unwrap_or("no message").to_owned();
-    if error
-        .get_i32("code")
-        .is_ok_and(|code| code == DUPLICATE_KEY)
-    {
-        let key = error
-            .get_document("keyPattern")
-            .map_or(message, ToString::to_string);
-        Abort::Refused(Refusal::Duplicate { collection, key })
-    } else {
-        Abort::Database(MongoError::custom(format!("{collection}: {message}")))
+    fn refusal(&self, error: &Bson) -> Abort<Refusal> {
+        let collection = self.collection;
+        let error = error.as_document().cloned().unwrap_or_default();
+        let message = error.get_str("errmsg").unwrap_or("no message").to_owned();
+        let unit = error
+            .get_i32("index")
+            .ok()
+            .and_then(|index| self.units.get(usize::try_from(index).ok()?));
+        match (error.get_i32("code"), unit) {
+            (Ok(DUPLICATE_KEY), Some(unit)) => {
+                let key = error
+                    .get_document("keyPattern")
+                    .map_or(message, ToString::to_string);
+                Abort::Refused(Refusal::Duplicate {
+                    unit: *unit,
+                    collection,
+                    key,
+                })
+            }
+            _ => Abort::Database(MongoError::custom(format!("{collection}: {message}"))),
+        }
     }
 }
 
@@ -115,13 +162,16 @@ fn refusal(collection: &'static str, error: &Bson) -> Abort<Refusal> {
 /// applied, or nothing if it looks as if it could.
 pub(super) async fn losers(
     database: &Database,
-    units: &[Unit],
+    units: &[&Unit],
 ) -> Result<Vec<Option<CommitError>>, MongoError> {
     let mut ids: BTreeMap<&'static str, Vec<Bson>> = BTreeMap::new();
     for write in units.iter().flat_map(|unit| &unit.writes) {
-        ids.entry(write.row().collection)
-            .or_default()
-            .push(write.row().id.clone());
+        // An `Ensure` is never too late.
+        if !matches!(write, Write::Ensure { .. }) {
+            ids.entry(write.row().collection)
+                .or_default()
+                .push(write.row().id.clone());
+        }
     }
     let mut present: Vec<(&'static str, Document)> = Vec::new();
     for (collection, ids) in ids {
@@ -152,19 +202,17 @@ fn objection(write: &Write, present: &[(&'static str, Document)]) -> Option<Comm
             *collection == row.collection && document.get("_id") == Some(&row.id)
         })
         .map(|(_, document)| document);
-    let id = row.id_text();
-    let collection = row.collection;
     match (write, found) {
         (Write::Insert { .. }, Some(_)) => Some(CommitError::Duplicate {
-            collection,
-            key: id,
+            collection: row.collection,
+            key: row.id_text(),
         }),
-        (Write::Update { .. }, None) => Some(CommitError::Changed { collection, id }),
+        (Write::Update { .. }, None) => Some(row.changed()),
         (Write::Update { guard, .. }, Some(document)) => {
             let stands = guard
                 .iter()
                 .all(|(field, due)| document.get(field) == Some(due));
-            (!stands).then_some(CommitError::Changed { collection, id })
+            (!stands).then(|| row.changed())
         }
         (Write::Insert { .. }, None) | (Write::Ensure { .. }, _) => None,
     }

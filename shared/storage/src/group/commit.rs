@@ -16,6 +16,10 @@ use crate::tx::run_tx;
 const MOST_UNITS: usize = 64;
 /// How many transactions are under way at once; what arrives meanwhile is the next batch.
 const IN_FLIGHT: usize = 2;
+/// The most writes in one transaction, unless a single unit has more: they have to fit into commands of 16 MiB.
+const MOST_WRITES: usize = 1_000;
+/// How often a batch is tried anew because some document was not as its guard says.
+const ROUNDS: usize = 16;
 /// How long the first unit of a batch waits for company.
 const GATHER: Duration = Duration::from_millis(1);
 
@@ -59,10 +63,13 @@ async fn gather(mut inbox: mpsc::Receiver<Entry>, committer: Committer) {
             return;
         };
         tokio::time::sleep(GATHER).await;
+        let mut writes = first.unit.writes.len();
         let mut batch = vec![first];
         while batch.len() < MOST_UNITS
+            && writes < MOST_WRITES
             && let Ok(entry) = inbox.try_recv()
         {
+            writes += entry.unit.writes.len();
             batch.push(entry);
         }
         let committer = committer.clone();
@@ -84,64 +91,72 @@ impl Committer {
     /// the second is judged by what the first has left.
     async fn commit(&self, entries: Vec<Entry>) {
         let mut pending = entries;
+        let mut suspects = Vec::new();
+        let mut round = 0;
         while !pending.is_empty() {
-            let (batch, rivals) = without_rivals(pending);
-            #[expect(clippy::cast_precision_loss, reason = "at most 64")]
-            self.metrics.batch_units.observe(batch.len() as f64);
-            let (batch, refused) = self.attempt(batch).await;
-            pending = if refused || !rivals.is_empty() {
-                let undecided = batch.into_iter().chain(rivals).collect();
-                self.weed(undecided).await
-            } else {
-                Vec::new()
-            };
+            let (mut batch, rivals) = without_rivals(pending);
+            let alone = batch.len() == 1;
+            match self.attempt(&batch).await {
+                Ok(Ok(())) => {
+                    tell_all(batch, || Ok(()));
+                    pending = self.weed(rivals).await;
+                }
+                Ok(Err(Refusal::Changed)) => {
+                    batch.extend(rivals);
+                    pending = self.weed(batch).await;
+                    round += 1;
+                    if round == ROUNDS {
+                        give_up(std::mem::take(&mut pending));
+                    }
+                }
+                Ok(Err(Refusal::Duplicate {
+                    collection, key, ..
+                })) if alone => {
+                    tell_all(batch, || {
+                        let key = key.clone();
+                        Err(CommitError::Duplicate { collection, key })
+                    });
+                    pending = self.weed(rivals).await;
+                }
+                Ok(Err(Refusal::Duplicate { unit, .. })) => {
+                    // What it collides with may be in this very batch, which is not committed. So the others first.
+                    suspects.push(batch.remove(unit));
+                    batch.extend(rivals);
+                    pending = batch;
+                }
+                Err(error) => {
+                    batch.extend(rivals);
+                    tell_all(batch, shared(error));
+                    pending = Vec::new();
+                }
+            }
+        }
+        for suspect in suspects {
+            Box::pin(self.commit(vec![suspect])).await;
         }
     }
 
-    /// One transaction over `entries`. Gives back those that are undecided, and whether the server refused.
-    async fn attempt(&self, entries: Vec<Entry>) -> (Vec<Entry>, bool) {
-        let units: Vec<Unit> = entries.iter().map(|entry| entry.unit.clone()).collect();
-        let mut body = Batch {
-            database: &self.database,
-            units: &units,
-        };
-        match run_tx(
+    /// One transaction over `entries`.
+    async fn attempt(&self, entries: &[Entry]) -> Result<Result<(), Refusal>, StorageError> {
+        #[expect(clippy::cast_precision_loss, reason = "at most 64")]
+        self.metrics.batch_units.observe(entries.len() as f64);
+        let units = entries.iter().map(|entry| &entry.unit);
+        let mut body = Batch::new(&self.database, units)?;
+        run_tx(
             self.database.client(),
             &self.metrics,
             "group-commit",
             &mut body,
         )
         .await
-        {
-            Ok(Ok(())) => {
-                tell_all(entries, || Ok(()));
-                (Vec::new(), false)
-            }
-            Ok(Err(Refusal::Duplicate { collection, key })) if entries.len() == 1 => {
-                tell_all(entries, || {
-                    let key = key.clone();
-                    Err(CommitError::Duplicate { collection, key })
-                });
-                (Vec::new(), false)
-            }
-            Ok(Err(Refusal::Duplicate { .. })) => {
-                // A unique index other than the id's: only trying each alone tells whom it means.
-                for entry in entries {
-                    Box::pin(self.commit(vec![entry])).await;
-                }
-                (Vec::new(), false)
-            }
-            Ok(Err(Refusal::Changed)) => (entries, true),
-            Err(error) => {
-                tell_all(entries, shared(error));
-                (Vec::new(), false)
-            }
-        }
     }
 
     /// Tells those that are too late, by the documents as they are now; gives back the others.
     async fn weed(&self, entries: Vec<Entry>) -> Vec<Entry> {
-        let units: Vec<Unit> = entries.iter().map(|entry| entry.unit.clone()).collect();
+        if entries.is_empty() {
+            return entries;
+        }
+        let units: Vec<&Unit> = entries.iter().map(|entry| &entry.unit).collect();
         match losers(&self.database, &units).await {
             Ok(objections) => entries
                 .into_iter()
@@ -172,6 +187,17 @@ impl Entry {
 fn tell_all(entries: Vec<Entry>, fate: impl Fn() -> Fate) {
     for entry in entries {
         entry.tell(fate());
+    }
+}
+
+/// Lets those go that were refused in round after round though each time they looked as if they could be applied.
+/// To their callers it is as if another was faster: they read again and decide anew.
+fn give_up(entries: Vec<Entry>) {
+    for entry in entries {
+        if let Some(write) = entry.unit.writes.first() {
+            let error = write.row().changed();
+            entry.tell(Err(error));
+        }
     }
 }
 

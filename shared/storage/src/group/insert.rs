@@ -8,12 +8,11 @@ use mongodb::error::ErrorKind;
 use serde::Serialize;
 use tokio::sync::{Semaphore, mpsc, oneshot};
 
-use crate::error::StorageError;
+use crate::error::{DUPLICATE_KEY, StorageError};
 
 const MOST_DOCUMENTS: usize = 128;
 const IN_FLIGHT: usize = 2;
 const GATHER: Duration = Duration::from_millis(1);
-const DUPLICATE_KEY: i32 = 11000;
 
 /// Whether this caller's document is the one that is now there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

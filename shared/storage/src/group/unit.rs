@@ -1,6 +1,8 @@
 //! A set of writes that is applied as a whole or not at all.
 
-use bson::{Bson, Document, doc};
+use bson::{Bson, Document};
+
+use crate::error::CommitError;
 
 /// Names one document.
 #[derive(Debug, Clone, PartialEq)]
@@ -21,6 +23,14 @@ impl Row {
         match &self.id {
             Bson::String(text) => text.clone(),
             other => other.to_string(),
+        }
+    }
+
+    /// The error that says that another was faster with this document.
+    pub(crate) fn changed(&self) -> CommitError {
+        CommitError::Changed {
+            collection: self.collection,
+            id: self.id_text(),
         }
     }
 }
@@ -45,21 +55,6 @@ impl Write {
     pub(crate) fn row(&self) -> &Row {
         match self {
             Self::Insert { row, .. } | Self::Update { row, .. } | Self::Ensure { row, .. } => row,
-        }
-    }
-
-    /// The statement of the `update` command; `None` for an insert.
-    pub(crate) fn update_statement(&self) -> Option<Document> {
-        match self {
-            Self::Insert { .. } => None,
-            Self::Update { row, guard, update } => {
-                let mut filter = doc! { "_id": row.id.clone() };
-                filter.extend(guard.clone());
-                Some(doc! { "q": filter, "u": update.clone() })
-            }
-            Self::Ensure { row, pipeline } => {
-                Some(doc! { "q": { "_id": row.id.clone() }, "u": pipeline.clone(), "upsert": true })
-            }
         }
     }
 }

@@ -1,19 +1,20 @@
 //! Claiming: one transaction takes as many jobs as there are free hands.
 
+use std::collections::HashSet;
 use std::time::Duration;
 
 use bson::{Document, doc};
 use certfleet_domain::{Clock, LeaseToken, ServerId};
-use certfleet_jobs::{JobKind, Lease};
+use certfleet_jobs::{JobKey, JobKind, Lease};
 use futures_util::TryStreamExt;
-use mongodb::{ClientSession, Database};
+use mongodb::{ClientSession, Collection, Database};
 use rand::RngCore;
 
-use super::document::{self, claim};
+use super::BUCKETS;
+use super::document::{self, JobState, claim, later};
 use super::share::buckets_of;
-use super::{BUCKETS, document::later};
 use crate::collections::JOBS;
-use crate::error::StorageError;
+use crate::error::{Corrupt, StorageError};
 use crate::metrics::Metrics;
 use crate::tx::{Abort, Body, run_tx};
 
@@ -115,56 +116,70 @@ impl Claimer {
             token,
             filter,
             most: i64::try_from(most).unwrap_or(i64::MAX),
+            unfit: Vec::new(),
         };
         let claimed = run_tx(self.database.client(), &self.metrics, "claim", &mut body).await?;
-        let documents = match claimed {
-            Ok(documents) => documents,
-            Err(Nothing) => return Ok(Vec::new()),
-        };
-        let mut leases = Vec::with_capacity(documents.len());
-        for before in &documents {
-            match document::leased(before, token) {
-                Ok(lease) => leases.push(lease),
-                Err(corrupt) => {
-                    tracing::error!(%corrupt, "a job cannot be read; it is set aside");
-                    self.set_aside(before, &corrupt.why).await?;
-                }
-            }
+        for unfit in &body.unfit {
+            tracing::error!(%unfit, "a job cannot be read; it is set aside");
+            self.set_aside(unfit).await?;
         }
+        let leases = claimed.unwrap_or_default();
         self.metrics.claims.inc_by(leases.len() as u64);
         Ok(leases)
     }
 
     /// A job that does not parse is dead, not an obstacle to all others.
-    async fn set_aside(&self, before: &Document, why: &str) -> Result<(), StorageError> {
+    async fn set_aside(&self, job: &Corrupt) -> Result<(), StorageError> {
+        let error = doc! { "at": "$$NOW", "error": { "$literal": &job.why } };
         let update = vec![
-            doc! { "$set": { "state": "dead", "died_at": "$$NOW", "errors": [{ "at": "$$NOW", "error": { "$literal": why } }] } },
+            doc! { "$set": { "state": JobState::Dead.name(), "died_at": "$$NOW", "errors": [error] } },
             doc! { "$unset": ["claimable_at", "lease"] },
         ];
-        let id = before.get("_id").cloned().unwrap_or(bson::Bson::Null);
-        self.database
-            .collection::<Document>(JOBS)
-            .update_one(doc! { "_id": id }, update)
+        self.jobs()
+            .update_one(doc! { "_id": &job.id }, update)
             .await?;
         Ok(())
     }
 
-    /// Puts off the end of all leases of these tokens. Gives how many jobs are still ours.
-    pub async fn renew(&self, tokens: &[LeaseToken]) -> Result<u64, StorageError> {
-        let tokens: Vec<String> = tokens.iter().map(ToString::to_string).collect();
-        let update = vec![doc! { "$set": { "claimable_at": later(self.lease) } }];
-        let filter = doc! {
-            "claimable_at": { "$exists": true },
-            "bucket": { "$in": (0..BUCKETS).collect::<Vec<_>>() },
-            "state": "leased",
+    /// Puts off the end of the leases on these jobs, each by its token. Gives those that are not ours any more: their
+    /// work is void.
+    pub async fn renew(&self, held: &[(JobKey, LeaseToken)]) -> Result<Vec<JobKey>, StorageError> {
+        if held.is_empty() {
+            return Ok(Vec::new());
+        }
+        let (keys, tokens): (Vec<&str>, Vec<String>) = held
+            .iter()
+            .map(|(key, token)| (key.as_str(), token.to_string()))
+            .unzip();
+        // A token is given out once, and with it each job once: no job of `held` matches by another's token.
+        let ours = doc! {
+            "_id": { "$in": keys },
+            "state": JobState::Leased.name(),
             "lease.token": { "$in": tokens },
         };
-        let result = self
-            .database
-            .collection::<Document>(JOBS)
-            .update_many(filter, update)
+        let update = vec![doc! { "$set": { "claimable_at": later(self.lease) } }];
+        let renewed = self.jobs().update_many(ours.clone(), update).await?;
+        if renewed.matched_count == held.len() as u64 {
+            return Ok(Vec::new());
+        }
+        let kept: HashSet<String> = self
+            .jobs()
+            .find(ours)
+            .projection(doc! { "_id": 1 })
+            .await?
+            .try_filter_map(async |job| Ok(job.get_str("_id").ok().map(str::to_owned)))
+            .try_collect()
             .await?;
-        Ok(result.matched_count)
+        Ok(held
+            .iter()
+            .map(|(key, _)| key)
+            .filter(|key| !kept.contains(key.as_str()))
+            .cloned()
+            .collect())
+    }
+
+    fn jobs(&self) -> Collection<Document> {
+        self.database.collection(JOBS)
     }
 }
 
@@ -175,14 +190,17 @@ struct Take<'a> {
     token: LeaseToken,
     filter: Document,
     most: i64,
+    /// Jobs that are due and do not parse; found by the last run.
+    unfit: Vec<Corrupt>,
 }
 
 impl Body for Take<'_> {
-    type Output = Vec<Document>;
+    type Output = Vec<Lease>;
     type Refusal = Nothing;
 
-    async fn run(&mut self, session: &mut ClientSession) -> Result<Vec<Document>, Abort<Nothing>> {
-        let jobs = self.claimer.database.collection::<Document>(JOBS);
+    async fn run(&mut self, session: &mut ClientSession) -> Result<Vec<Lease>, Abort<Nothing>> {
+        self.unfit.clear();
+        let jobs = self.claimer.jobs();
         let mut cursor = jobs
             .find(self.filter.clone())
             .sort(doc! { "claimable_at": 1 })
@@ -190,20 +208,24 @@ impl Body for Take<'_> {
             .session(&mut *session)
             .await?;
         let due: Vec<Document> = cursor.stream(session).try_collect().await?;
-        if due.is_empty() {
+        let mut leases = Vec::with_capacity(due.len());
+        for job in &due {
+            match document::leased(job, self.token) {
+                Ok(lease) => leases.push(lease),
+                Err(corrupt) => self.unfit.push(corrupt),
+            }
+        }
+        if leases.is_empty() {
             return Err(Abort::Refused(Nothing));
         }
-        let ids: Vec<_> = due
-            .iter()
-            .filter_map(|job| job.get("_id").cloned())
-            .collect();
+        let keys: Vec<&str> = leases.iter().map(|lease| lease.key.as_str()).collect();
         let owner = self.claimer.me.to_string();
         jobs.update_many(
-            doc! { "_id": { "$in": ids } },
+            doc! { "_id": { "$in": keys } },
             claim(self.token, &owner, self.claimer.lease),
         )
         .session(session)
         .await?;
-        Ok(due)
+        Ok(leases)
     }
 }

@@ -2,7 +2,7 @@
 //! itself now and then, so that a lost hint costs time and nothing else.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use bson::{Document, doc};
@@ -38,7 +38,8 @@ pub struct JobFeed {
 struct Shared {
     /// Rung whenever any event came.
     any: Notify,
-    by_key: Mutex<HashMap<String, Weak<Notify>>>,
+    /// A bell for each who listens for one job.
+    by_key: Mutex<HashMap<String, Vec<Arc<Notify>>>>,
 }
 
 impl JobFeed {
@@ -84,21 +85,15 @@ impl JobFeed {
 
     /// Starts to listen for one job. Look at the job after this and before waiting, so that nothing slips between.
     pub fn watch(&self, key: &JobKey) -> Watching {
-        let mut by_key = self
-            .shared
-            .by_key
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        let bell = by_key
-            .get(key.as_str())
-            .and_then(Weak::upgrade)
-            .unwrap_or_else(|| {
-                let bell = Arc::new(Notify::new());
-                by_key.insert(key.as_str().to_owned(), Arc::downgrade(&bell));
-                bell
-            });
+        let key = key.as_str().to_owned();
+        let bell = Arc::new(Notify::new());
+        self.shared
+            .bells()
+            .entry(key.clone())
+            .or_default()
+            .push(Arc::clone(&bell));
         Watching {
-            key: key.as_str().to_owned(),
+            key,
             bell,
             shared: Arc::clone(&self.shared),
         }
@@ -113,7 +108,8 @@ pub struct Watching {
 }
 
 impl Watching {
-    /// Waits for the next word of the job, or until the time is over; says whether there was one.
+    /// Waits for the next word of the job since the listening began or the last word was heard, or until the time is
+    /// over; says whether there was one.
     pub async fn heard(&self, within: Duration) -> bool {
         tokio::time::timeout(within, self.bell.notified())
             .await
@@ -123,30 +119,25 @@ impl Watching {
 
 impl Drop for Watching {
     fn drop(&mut self) {
-        let mut by_key = self
-            .shared
-            .by_key
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        // The last to go takes the bell down.
-        if Arc::strong_count(&self.bell) == 1 {
-            by_key.remove(&self.key);
+        let mut by_key = self.shared.bells();
+        if let Some(bells) = by_key.get_mut(&self.key) {
+            bells.retain(|bell| !Arc::ptr_eq(bell, &self.bell));
+            if bells.is_empty() {
+                by_key.remove(&self.key);
+            }
         }
     }
 }
 
 impl Shared {
+    fn bells(&self) -> MutexGuard<'_, HashMap<String, Vec<Arc<Notify>>>> {
+        self.by_key.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn ring(&self, key: &str) {
         self.any.notify_one();
-        let bell = self
-            .by_key
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .get(key)
-            .and_then(Weak::upgrade);
-        if let Some(bell) = bell {
-            // One permit stays for a watcher that is just looking for itself.
-            bell.notify_waiters();
+        for bell in self.bells().get(key).into_iter().flatten() {
+            // The word stays for one who is not waiting yet.
             bell.notify_one();
         }
     }

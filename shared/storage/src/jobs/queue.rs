@@ -1,5 +1,7 @@
 //! The queue as the rest of certfleet sees it.
 
+use std::collections::HashSet;
+use std::str::FromStr;
 use std::time::Duration;
 
 use bson::{Bson, Document, doc};
@@ -14,6 +16,9 @@ use crate::collections::{AUTHORIZATIONS, JOBS, ORDERS};
 use crate::error::{CommitError, StorageError};
 use crate::group::{GroupCommit, Unit};
 use crate::metrics::Metrics;
+
+/// How many documents a recovery looks at together.
+const RECOVERED_AT_ONCE: usize = 500;
 
 /// The queue.
 #[derive(Clone)]
@@ -73,7 +78,7 @@ impl Jobs {
             .group
             .commit(document::release(lease, outcome).and(result))
             .await;
-        if is_lost_lease(&fate) {
+        if fate.as_ref().is_err_and(CommitError::is_lost_lease) {
             self.metrics.stale_writes.inc();
         }
         fate
@@ -98,7 +103,8 @@ impl Jobs {
     /// How many jobs of each kind wait or are being done, and the age of the oldest of them.
     pub async fn depth(&self) -> Result<Vec<(String, i64, Duration)>, StorageError> {
         let pipeline = [
-            doc! { "$match": { "claimable_at": { "$exists": true } } },
+            // The bucket is the index's first key: without it, all finished jobs would be read.
+            doc! { "$match": { "bucket": { "$gte": 0 }, "claimable_at": { "$exists": true } } },
             doc! { "$group": { "_id": "$kind", "count": { "$sum": 1_i64 }, "oldest": { "$min": "$created_at" } } },
             doc! { "$set": { "age": { "$subtract": ["$$NOW", "$oldest"] } } },
         ];
@@ -117,62 +123,64 @@ impl Jobs {
             .collect())
     }
 
-    /// Brings back the jobs of orders and challenges that have been `processing` for longer than `older_than` and
+    /// Brings back the jobs of orders and challenges that are `processing`, were made longer than `older_than` ago, and
     /// have none. They are written together, so there should be none; a restored backup may hold some.
     pub async fn recover(&self, older_than: Duration) -> Result<Recovered, StorageError> {
-        let mut recovered = Recovered::default();
-        for job in self
-            .orphans(
-                ORDERS,
-                doc! { "state.status": "processing" },
-                older_than,
-                sign_job,
-            )
-            .await?
-        {
-            self.ensure(&job).await?;
-            recovered.signatures += 1;
-        }
-        let processing = doc! { "state": "pending", "challenges.state.status": "processing" };
-        for job in self
-            .orphans(AUTHORIZATIONS, processing, older_than, validate_job)
-            .await?
-        {
-            self.ensure(&job).await?;
-            recovered.validations += 1;
-        }
-        Ok(recovered)
+        let orders = doc! { "state.status": "processing" };
+        let authorizations = doc! { "state": "pending", "challenges.state.status": "processing" };
+        Ok(Recovered {
+            signatures: self.revive(ORDERS, orders, older_than, sign_job).await?,
+            validations: self
+                .revive(AUTHORIZATIONS, authorizations, older_than, validate_jobs)
+                .await?,
+        })
     }
 
-    /// The jobs that documents matching `filter` call for and that are not there.
-    async fn orphans(
+    /// Enqueues the jobs that documents matching `filter` call for and that are not there. Gives how many.
+    async fn revive(
         &self,
         collection: &str,
-        filter: Document,
+        mut filter: Document,
         older_than: Duration,
-        job_of: fn(&Document) -> Option<Job>,
-    ) -> Result<Vec<Job>, StorageError> {
+        jobs_of: fn(&Document) -> Vec<Job>,
+    ) -> Result<usize, StorageError> {
         let milliseconds = i64::try_from(older_than.as_millis()).unwrap_or(i64::MAX);
-        let mut filter = filter;
         filter.insert(
             "$expr",
             doc! { "$lte": ["$created_at", { "$subtract": ["$$NOW", milliseconds] }] },
         );
-        let found: Vec<Document> = self
+        let mut pages = self
             .database
             .collection::<Document>(collection)
             .find(filter)
-            .limit(1000)
             .await?
-            .try_collect()
-            .await?;
-        let mut orphans = Vec::new();
-        for job in found.iter().filter_map(job_of) {
-            if self.state(&job.key()).await?.is_none() {
-                orphans.push(job);
+            .try_chunks(RECOVERED_AT_ONCE);
+        let mut revived = 0;
+        while let Some(page) = pages.try_next().await.map_err(|failure| failure.1)? {
+            let due: Vec<Job> = page.iter().flat_map(jobs_of).collect();
+            for job in self.missing(due).await? {
+                self.ensure(&job).await?;
+                revived += 1;
             }
         }
-        Ok(orphans)
+        Ok(revived)
+    }
+
+    /// Those of these jobs that are not there, in whatever state.
+    async fn missing(&self, due: Vec<Job>) -> Result<Vec<Job>, StorageError> {
+        let keys: Vec<String> = due.iter().map(|job| job.key().to_string()).collect();
+        let there: HashSet<String> = self
+            .jobs()
+            .find(doc! { "_id": { "$in": keys } })
+            .projection(doc! { "_id": 1 })
+            .await?
+            .try_filter_map(async |job| Ok(job.get_str("_id").ok().map(str::to_owned)))
+            .try_collect()
+            .await?;
+        Ok(due
+            .into_iter()
+            .filter(|job| !there.contains(job.key().as_str()))
+            .collect())
     }
 
     /// Enqueues one job on its own.
@@ -189,30 +197,38 @@ impl Jobs {
     }
 }
 
-fn is_lost_lease(fate: &Result<(), CommitError>) -> bool {
-    matches!(fate, Err(CommitError::Changed { collection, .. }) if *collection == JOBS)
+fn sign_job(order: &Document) -> Vec<Job> {
+    id_in(order, "_id")
+        .map(|order| Job::SignCertificate { order })
+        .into_iter()
+        .collect()
 }
 
-fn sign_job(order: &Document) -> Option<Job> {
-    Some(Job::SignCertificate {
-        order: order.get_str("_id").ok()?.parse().ok()?,
-    })
-}
-
-fn validate_job(authorization: &Document) -> Option<Job> {
-    let challenge = authorization
-        .get_array("challenges")
-        .ok()?
+fn validate_jobs(authorization: &Document) -> Vec<Job> {
+    let (Some(id), Ok(challenges)) = (
+        id_in(authorization, "_id"),
+        authorization.get_array("challenges"),
+    ) else {
+        return Vec::new();
+    };
+    challenges
         .iter()
         .filter_map(Bson::as_document)
-        .find(|challenge| {
+        .filter(|challenge| {
             challenge
                 .get_document("state")
                 .and_then(|state| state.get_str("status"))
                 .is_ok_and(|status| status == "processing")
-        })?;
-    Some(Job::ValidateChallenge {
-        authorization: authorization.get_str("_id").ok()?.parse().ok()?,
-        challenge: challenge.get_str("id").ok()?.parse().ok()?,
-    })
+        })
+        .filter_map(|challenge| {
+            Some(Job::ValidateChallenge {
+                authorization: id,
+                challenge: id_in(challenge, "id")?,
+            })
+        })
+        .collect()
+}
+
+fn id_in<T: FromStr>(document: &Document, field: &str) -> Option<T> {
+    document.get_str(field).ok()?.parse().ok()
 }

@@ -1,5 +1,6 @@
 use bson::{Binary, Document, doc};
 use certfleet_domain::Timestamp;
+use futures_util::TryStreamExt;
 use mongodb::{Collection, Database};
 use serde::{Deserialize, Serialize};
 use time::Duration;
@@ -26,9 +27,9 @@ pub(crate) struct SpentNonce {
 
 /// Nonces that were spent.
 ///
-/// Only the spending is written: a nonce proves by itself that it is ours and fresh. The id begins with the second in
-/// which the nonce expires, big-endian, so that the inserts go to one end of the index, and so that the expired ones
-/// are removed by a range of ids, with no second index.
+/// Only the spending is written: a nonce proves by itself that it is ours and fresh. Its id begins with the second in
+/// which it was minted, big-endian, so that inserts go to one end of the index, and so that old ones are removed by a
+/// range of ids, with no second index. Nothing else is in the key: replicas whose settings differ agree on it.
 #[derive(Clone)]
 pub struct Nonces {
     collection: Collection<Document>,
@@ -36,6 +37,15 @@ pub struct Nonces {
 }
 
 impl Nonces {
+    /// The length of the ids, in octets.
+    pub const ID_LENGTH: usize = 19;
+    /// How many of these, at the front, are the second of minting.
+    const TIME_LENGTH: usize = 5;
+    /// The longest that a nonce may be usable; settings keep to it.
+    pub const LONGEST_LIFETIME: Duration = Duration::hours(2);
+    /// How far the clocks of replicas may lie apart.
+    pub const CLOCK_TOLERANCE: Duration = Duration::minutes(10);
+
     pub(crate) fn new(database: &Database) -> Self {
         Self {
             collection: database.collection(NONCES),
@@ -43,42 +53,43 @@ impl Nonces {
         }
     }
 
-    /// Spends a nonce, known by `id`, which no replica takes any more from `expires_at` on. Of all attempts on all
-    /// replicas exactly one is told [`NonceSpent::Now`].
-    pub async fn spend(
-        &self,
-        id: &[u8],
-        expires_at: Timestamp,
-    ) -> Result<NonceSpent, StorageError> {
-        let mut key = prefix(expires_at).to_vec();
-        key.extend_from_slice(id);
-        match self.group.insert(SpentNonce { id: binary(&key) }).await? {
+    /// Spends a nonce. Of all attempts on all replicas exactly one is told [`NonceSpent::Now`].
+    pub async fn spend(&self, id: &[u8; Self::ID_LENGTH]) -> Result<NonceSpent, StorageError> {
+        match self.group.insert(SpentNonce { id: binary(id) }).await? {
             Inserted::New => Ok(NonceSpent::Now),
             Inserted::Existed => Ok(NonceSpent::Before),
         }
     }
 
-    /// Forgets nonces that expired before `now` by more than the clocks of replicas may differ. Gives how many.
-    pub async fn forget_expired(&self, now: Timestamp) -> Result<u64, StorageError> {
-        let before = binary(&prefix(now - Self::CLOCK_TOLERANCE));
-        // Binary values sort by length first: only ids of the one length there is are compared by content.
-        let mut lowest = vec![0; 4];
-        let mut highest = before.bytes;
-        let pad = Self::ID_LENGTH;
-        lowest.resize(4 + pad, 0);
-        highest.resize(4 + pad, 0);
-        let range = doc! { "_id": { "$gte": binary(&lowest), "$lt": binary(&highest) } };
-        Ok(self.collection.delete_many(range).await?.deleted_count)
+    /// Forgets at most `most` of the nonces that no replica takes any more, whatever its clock and its settings. Gives
+    /// how many.
+    pub async fn forget_expired(&self, now: Timestamp, most: u64) -> Result<u64, StorageError> {
+        let oldest = now - Self::LONGEST_LIFETIME - Self::CLOCK_TOLERANCE;
+        // Binary values of one length compare octet by octet.
+        let range = doc! { "_id": {
+            "$gte": binary(&[0; Self::ID_LENGTH]),
+            "$lt": binary(&first_id_at(oldest)),
+        } };
+        let found: Vec<Document> = self
+            .collection
+            .find(range)
+            .sort(doc! { "_id": 1 })
+            .limit(i64::try_from(most).unwrap_or(i64::MAX))
+            .await?
+            .try_collect()
+            .await?;
+        let ids: Vec<_> = found.iter().filter_map(|nonce| nonce.get("_id").cloned()).collect();
+        if ids.is_empty() {
+            return Ok(0);
+        }
+        Ok(self.collection.delete_many(doc! { "_id": { "$in": ids } }).await?.deleted_count)
     }
-
-    /// The length of the ids that are spent, in octets.
-    pub const ID_LENGTH: usize = 16;
-    /// How far the clocks of replicas may lie apart.
-    pub const CLOCK_TOLERANCE: Duration = Duration::minutes(10);
 }
 
-fn prefix(at: Timestamp) -> [u8; 4] {
-    u32::try_from(at.unix_timestamp())
-        .unwrap_or(u32::MAX)
-        .to_be_bytes()
+/// The lowest id of a nonce minted at this moment.
+fn first_id_at(at: Timestamp) -> [u8; Nonces::ID_LENGTH] {
+    let seconds = u64::try_from(at.unix_timestamp()).unwrap_or(0).to_be_bytes();
+    let mut id = [0; Nonces::ID_LENGTH];
+    id[..Nonces::TIME_LENGTH].copy_from_slice(&seconds[8 - Nonces::TIME_LENGTH..]);
+    id
 }
