@@ -1,0 +1,112 @@
+//! Reading certificates: an issuer's, and what others need to know of any.
+
+use certfleet_domain::Timestamp;
+use x509_parser::certificate::X509Certificate;
+use x509_parser::parse_x509_certificate;
+use x509_parser::x509::X509Name;
+
+use super::IssueError;
+use crate::signer::Signer;
+
+/// Octets that are not exactly one certificate.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("not a well-formed X.509 certificate in DER")]
+pub struct NotACertificate;
+
+/// The key of a certificate, a DER `SubjectPublicKeyInfo`.
+///
+/// # Errors
+/// Not a certificate.
+pub fn spki_of_certificate(der: &[u8]) -> Result<Vec<u8>, NotACertificate> {
+    Ok(read(der)?.public_key().raw.to_vec())
+}
+
+/// Start and end of a certificate's validity, the last second included.
+///
+/// An order's certificate has to lie within its issuer's.
+///
+/// # Errors
+/// Not a certificate.
+pub fn validity_of_certificate(der: &[u8]) -> Result<(Timestamp, Timestamp), NotACertificate> {
+    let certificate = read(der)?;
+    let validity = certificate.validity();
+    Ok((
+        validity.not_before.to_datetime(),
+        validity.not_after.to_datetime(),
+    ))
+}
+
+/// Exactly one certificate, with names that have no empty part.
+pub(crate) fn read(der: &[u8]) -> Result<X509Certificate<'_>, NotACertificate> {
+    match parse_x509_certificate(der) {
+        Ok(([], certificate)) => {
+            let whole = is_whole(certificate.subject()) && is_whole(certificate.issuer());
+            whole.then_some(certificate).ok_or(NotACertificate)
+        }
+        Ok(_) | Err(_) => Err(NotACertificate),
+    }
+}
+
+/// A relative name is a set of one or more (RFC 5280 §4.1.2.4); rcgen panics on an empty one.
+fn is_whole(name: &X509Name<'_>) -> bool {
+    name.iter().all(|relative| relative.iter().next().is_some())
+}
+
+/// A certificate that others are signed under.
+pub(crate) struct IssuerCertificate<'a> {
+    pub(crate) der: &'a [u8],
+    pub(crate) parsed: X509Certificate<'a>,
+}
+
+impl<'a> IssuerCertificate<'a> {
+    pub(crate) fn read(der: &'a [u8]) -> Result<Self, IssueError> {
+        let parsed =
+            read(der).map_err(|_| IssueError::Issuer("its certificate is not well-formed"))?;
+        if parsed.is_ca() {
+            Ok(Self { der, parsed })
+        } else {
+            Err(IssueError::Issuer("its certificate is not an authority's"))
+        }
+    }
+
+    /// The signer holds the key of this certificate.
+    pub(crate) fn require_key(&self, signer: &dyn Signer) -> Result<(), IssueError> {
+        if self.parsed.public_key().raw == signer.spki_der() {
+            Ok(())
+        } else {
+            Err(IssueError::Issuer(
+                "its key is not the one in its certificate",
+            ))
+        }
+    }
+
+    /// The validity is one, and lies within this certificate's own.
+    pub(crate) fn require_within(
+        &self,
+        not_before: Timestamp,
+        not_after: Timestamp,
+    ) -> Result<(), IssueError> {
+        let own = self.parsed.validity();
+        if not_after < not_before {
+            Err(IssueError::Template("its validity ends before it starts"))
+        } else if not_after.unix_timestamp() > own.not_after.timestamp() {
+            Err(IssueError::Template(
+                "its validity ends after its issuer's own",
+            ))
+        } else if not_before.unix_timestamp() < own.not_before.timestamp() {
+            Err(IssueError::Template(
+                "its validity starts before its issuer's own",
+            ))
+        } else {
+            Ok(())
+        }
+    }
+}
+
+/// The serial number of a certificate: the integer's octets, big-endian.
+///
+/// # Errors
+/// Not a certificate.
+pub fn serial_of_certificate(der: &[u8]) -> Result<Vec<u8>, NotACertificate> {
+    Ok(read(der)?.raw_serial().to_vec())
+}
