@@ -52,6 +52,28 @@ impl SigningKey {
             Algorithm::EdDsa => Pair::Ed25519(Ed25519KeyPair::generate().map_err(failed)?),
             Algorithm::Rs256 => Pair::Rsa(RsaKeyPair::generate(KeySize::Rsa2048).map_err(failed)?),
         };
+        Self::of(pair, algorithm)
+    }
+
+    /// The key pair of a PKCS#8 document in DER (RFC 5958), made elsewhere for this algorithm.
+    pub fn from_pkcs8(algorithm: Algorithm, der: &[u8]) -> Result<Self, SigningFailed> {
+        let failed = |_| SigningFailed("read a PKCS#8 key pair for this algorithm");
+        let pair = match algorithm {
+            Algorithm::Es256 => Pair::Ecdsa(
+                EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, der).map_err(failed)?,
+            ),
+            Algorithm::Es384 => Pair::Ecdsa(
+                EcdsaKeyPair::from_pkcs8(&ECDSA_P384_SHA384_FIXED_SIGNING, der).map_err(failed)?,
+            ),
+            Algorithm::EdDsa => Pair::Ed25519(Ed25519KeyPair::from_pkcs8(der).map_err(failed)?),
+            Algorithm::Rs256 => Pair::Rsa(rsa_with_usual_exponent(
+                RsaKeyPair::from_pkcs8(der).map_err(failed)?,
+            )?),
+        };
+        Self::of(pair, algorithm)
+    }
+
+    fn of(pair: Pair, algorithm: Algorithm) -> Result<Self, SigningFailed> {
         let public = PublicKey::from_jwk(&pair.jwk(algorithm))?;
         Ok(Self { pair, public })
     }
@@ -112,6 +134,20 @@ impl fmt::Debug for SigningKey {
     }
 }
 
+/// INTEGER 65537 in DER.
+const RSA_EXPONENT: [u8; 5] = [0x02, 0x03, 0x01, 0x00, 0x01];
+
+/// The pair, if its exponent is the only one that accounts may have.
+fn rsa_with_usual_exponent(pair: RsaKeyPair) -> Result<RsaKeyPair, SigningFailed> {
+    if pair.public_key().as_ref().ends_with(&RSA_EXPONENT) {
+        Ok(pair)
+    } else {
+        Err(SigningFailed(
+            "use an RSA key with an exponent other than 65537",
+        ))
+    }
+}
+
 impl Pair {
     fn jwk(&self, algorithm: Algorithm) -> Value {
         match self {
@@ -132,9 +168,9 @@ impl Pair {
                 json!({ "kty": "OKP", "crv": "Ed25519", "x": base64url::encode(pair.public_key()) })
             }
             Self::Rsa(pair) => {
-                // RFC 8017 §A.1.1 in DER: the modulus is followed by the five octets of INTEGER 65537.
+                // RFC 8017 §A.1.1 in DER: the modulus is followed by the exponent.
                 let der = pair.public_key().as_ref();
-                let end = der.len().saturating_sub(5);
+                let end = der.len().saturating_sub(RSA_EXPONENT.len());
                 let start = end.saturating_sub(pair.public_modulus_len());
                 let modulus = der.get(start..end).unwrap_or_default();
                 json!({ "kty": "RSA", "e": "AQAB", "n": base64url::encode(modulus) })
@@ -161,6 +197,42 @@ impl Pair {
                     .map_err(failed)?;
                 Ok(signature)
             }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use aws_lc_rs::encoding::{AsDer, Pkcs8V1Der};
+
+    use super::*;
+    use crate::jws::Jws;
+
+    fn verifies(key: &SigningKey) -> bool {
+        let body = key
+            .sign_request(&key.jwk(), Some("AAAA"), "https://ca.example/", b"{}")
+            .unwrap();
+        let jws = Jws::parse(body.as_bytes()).unwrap();
+        jws.verify(key.public()).is_ok()
+    }
+
+    #[test]
+    fn a_key_made_elsewhere_signs_as_one_made_here() {
+        let ec = EcdsaKeyPair::generate(&ECDSA_P384_SHA384_FIXED_SIGNING).unwrap();
+        let ec = ec.to_pkcs8v1().unwrap();
+        let rsa = RsaKeyPair::generate(KeySize::Rsa2048).unwrap();
+        let rsa: Pkcs8V1Der<'_> = rsa.as_der().unwrap();
+        let ed = Ed25519KeyPair::generate().unwrap().to_pkcs8().unwrap();
+        for (algorithm, der) in [
+            (Algorithm::Es384, ec.as_ref()),
+            (Algorithm::Rs256, rsa.as_ref()),
+            (Algorithm::EdDsa, ed.as_ref()),
+        ] {
+            let key = SigningKey::from_pkcs8(algorithm, der).unwrap();
+            assert!(verifies(&key), "{algorithm}");
+        }
+        for der in [ec.as_ref(), b"", &rsa.as_ref()[..100]] {
+            assert!(SigningKey::from_pkcs8(Algorithm::Es256, der).is_err());
         }
     }
 }
