@@ -47,7 +47,9 @@ pub use scheduler::Scheduler;
 pub use secret_text::SecretText;
 pub use section::Section;
 pub use server::Server;
-pub use services::{ApiSettings, Base, CliSettings, SchedulerSettings, WorkerSettings};
+pub use services::{
+    ApiSettings, Base, CliSettings, LongRunning, SchedulerSettings, WorkerSettings,
+};
 pub use state::State;
 pub use text::Resolver;
 pub use tls::{Tls, TlsMode};

@@ -27,6 +27,24 @@ impl Base {
     }
 }
 
+/// The settings of a service that runs until it is told to stop.
+pub trait LongRunning: ServiceSettings {
+    /// What every service has.
+    fn base(&self) -> &Base;
+}
+
+macro_rules! long_running {
+    ($($settings:ident),*) => {$(
+        impl LongRunning for $settings {
+            fn base(&self) -> &Base {
+                &self.base
+            }
+        }
+    )*};
+}
+
+long_running!(ApiSettings, WorkerSettings, SchedulerSettings);
+
 /// The API's settings.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ApiSettings {

@@ -2,9 +2,11 @@
 
 use std::path::PathBuf;
 
+use certfleet_domain::Identifier;
 use serde::Deserialize;
 
 use super::section::{Complaint, Section, require};
+use super::text::{FromText, list, parse};
 
 /// Where the API's certificate comes from.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
@@ -29,6 +31,15 @@ pub struct Tls {
     pub certificate: Option<PathBuf>,
     /// The private key, PEM; with mode `files`.
     pub key: Option<PathBuf>,
+    /// Names and addresses the certificate is for beside the external URL's host; with mode `managed`.
+    #[serde(deserialize_with = "list")]
+    pub names: Vec<Identifier>,
+}
+
+impl FromText for Identifier {
+    fn from_text(text: &str) -> Result<Self, String> {
+        parse(text)
+    }
 }
 
 impl Section for Tls {

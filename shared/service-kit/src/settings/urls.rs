@@ -49,6 +49,18 @@ impl ExternalUrl {
         &self.0.0
     }
 
+    /// Its host: a name, or an address without brackets.
+    pub fn host(&self) -> String {
+        let url = Url::parse(self.as_str()).ok();
+        let host = url.as_ref().and_then(Url::host);
+        host.map_or_else(String::new, |host| {
+            let text = host.to_string();
+            text.trim_start_matches('[')
+                .trim_end_matches(']')
+                .to_owned()
+        })
+    }
+
     /// The URL of a path, which begins with a slash.
     pub fn join(&self, path: &str) -> String {
         format!("{}{path}", self.0.0)

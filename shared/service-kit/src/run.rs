@@ -1,0 +1,170 @@
+//! The beginning and the end of a service's `main`.
+//!
+//! ```no_run
+//! use certfleet_service_kit::{Context, Program, run, settings::SchedulerSettings};
+//!
+//! fn main() -> std::process::ExitCode {
+//!     let program = Program {
+//!         name: env!("CARGO_PKG_NAME"),
+//!         version: env!("CARGO_PKG_VERSION"),
+//!         about: env!("CARGO_PKG_DESCRIPTION"),
+//!     };
+//!     run(program, async |context: Context<SchedulerSettings>| {
+//!         context.health.started();
+//!         context.signals.shutdown.cancelled().await;
+//!         Ok(())
+//!     })
+//! }
+//! ```
+
+use std::fmt::Display;
+use std::io::Write;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use certfleet_domain::{ServerId, SystemClock, SystemRng};
+use tokio::runtime::Runtime;
+use tokio_util::sync::CancellationToken;
+
+use crate::cli::ServiceArgs;
+use crate::health::Health;
+use crate::listener::bind;
+use crate::metrics::Metrics;
+use crate::probes::management;
+use crate::serve::Server;
+use crate::server_id::server_id;
+use crate::settings::{LongRunning, Source};
+use crate::shutdown::Signals;
+use crate::{telemetry, tls};
+
+/// Exit code for settings that are not valid; the command line's mistakes have the same.
+const INVALID: u8 = 2;
+
+/// How long probes may go on after the service has ended.
+const LAST_PROBES: Duration = Duration::from_secs(1);
+
+/// What the program is.
+#[derive(Debug, Clone, Copy)]
+pub struct Program {
+    /// Its name, such as `certfleet-api`.
+    pub name: &'static str,
+    /// Its version.
+    pub version: &'static str,
+    /// What it is for, in a line.
+    pub about: &'static str,
+}
+
+/// What a service is given to begin with.
+pub struct Context<S> {
+    /// Its settings, checked.
+    pub settings: S,
+    /// Who it is.
+    pub server_id: ServerId,
+    /// When to stop, and when to look at files again.
+    pub signals: Signals,
+    /// Where it registers its parts, and says that it has started.
+    pub health: Arc<Health>,
+    /// Where it registers its metrics.
+    pub metrics: Arc<Metrics>,
+}
+
+/// Runs a service: reads arguments and settings, starts the logs and the management port, runs `main`
+/// to its end, and serves the probes for as long.
+///
+/// Exit codes: 0 for a clean end, 1 for an error, 2 for settings or arguments that are not valid, 130
+/// when a second signal cut the end short. Each error is told on standard error.
+pub fn run<S, F>(program: Program, main: F) -> ExitCode
+where
+    S: LongRunning,
+    F: AsyncFnOnce(Context<S>) -> anyhow::Result<()>,
+{
+    let args = ServiceArgs::of_process(program.name, program.version, program.about);
+    let settings = match Source::of_process(args.config()).and_then(|source| S::load(&source)) {
+        Ok(settings) => settings,
+        Err(error) => {
+            tell(program, &error);
+            return ExitCode::from(INVALID);
+        }
+    };
+    if args.validate_only {
+        tell(program, &"settings are valid");
+        return ExitCode::SUCCESS;
+    }
+    if let Err(error) = telemetry::init(&settings.base().log) {
+        tell(program, &error);
+        return ExitCode::FAILURE;
+    }
+    match start(program, settings, main) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            tracing::error!("{} ends: {error:#}", program.name);
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn start<S, F>(program: Program, settings: S, main: F) -> anyhow::Result<()>
+where
+    S: LongRunning,
+    F: AsyncFnOnce(Context<S>) -> anyhow::Result<()>,
+{
+    tls::install_crypto_provider();
+    let runtime = Runtime::new().context("no threads")?;
+    let ended = runtime.block_on(async {
+        let context = context(program, settings)?;
+        let probes = management_server(&context)?;
+        tracing::info!(
+            version = program.version,
+            server_id = %context.server_id,
+            management = %probes.listener.local_addr()?,
+            "{} starts",
+            program.name
+        );
+        let probes_end = CancellationToken::new();
+        let probes = tokio::spawn(probes.run(probes_end.clone()));
+        let ended = main(context).await;
+        probes_end.cancel();
+        probes.await.context("the management port")?;
+        tracing::info!("{} has ended", program.name);
+        ended
+    });
+    // Not for ever: a lookup that blocks must not keep the process.
+    runtime.shutdown_timeout(LAST_PROBES);
+    ended
+}
+
+fn context<S: LongRunning>(program: Program, settings: S) -> anyhow::Result<Context<S>> {
+    let signals = Signals::listen().context("signals")?;
+    let state = &settings.base().state;
+    Ok(Context {
+        server_id: server_id(&state.dir, &SystemClock, &mut SystemRng)?,
+        health: Arc::new(Health::new(program.version, signals.shutdown.clone())),
+        metrics: Arc::new(Metrics::new(program.name, program.version)?),
+        settings,
+        signals,
+    })
+}
+
+fn management_server<S: LongRunning>(context: &Context<S>) -> anyhow::Result<Server> {
+    let settings = &context.settings.base().management;
+    Ok(Server {
+        listener: bind(settings.listen, false).context("management.listen")?,
+        router: management(
+            Arc::clone(&context.health),
+            Arc::clone(&context.metrics),
+            settings.metrics_token.clone(),
+        ),
+        tls: None,
+        drain: LAST_PROBES,
+    })
+}
+
+/// For what has to be said before there are logs; a line of its own for each line.
+fn tell(program: Program, text: &dyn Display) {
+    for line in text.to_string().lines() {
+        // Nowhere is left to say that standard error is gone.
+        let _ = writeln!(std::io::stderr(), "{}: {line}", program.name);
+    }
+}

@@ -1,0 +1,133 @@
+//! Logs: text for people, one JSON object a line for machines, on standard error.
+//!
+//! The request's id is in the span that each request runs in (see [`crate::edge`]), and every line
+//! written within it shows it.
+
+use std::io::{self, IsTerminal};
+use std::panic::PanicHookInfo;
+
+use tracing::Subscriber;
+use tracing_subscriber::EnvFilter;
+use tracing_subscriber::fmt::MakeWriter;
+
+use crate::settings::{Log, LogFormat};
+
+/// Why there are no logs.
+#[derive(Debug, thiserror::Error)]
+pub enum TelemetryError {
+    /// The level is not a filter.
+    #[error("log.level: {0}")]
+    Filter(#[from] tracing_subscriber::filter::ParseError),
+    /// Something else in this process writes the logs already.
+    #[error(transparent)]
+    Taken(#[from] tracing::subscriber::SetGlobalDefaultError),
+}
+
+/// From here on, this process logs; panics as well.
+pub fn init(log: &Log) -> Result<(), TelemetryError> {
+    let terminal = io::stderr().is_terminal();
+    let subscriber = subscriber(log, terminal, io::stderr)?;
+    tracing::subscriber::set_global_default(subscriber)?;
+    std::panic::set_hook(Box::new(log_panic));
+    Ok(())
+}
+
+fn subscriber<W>(
+    log: &Log,
+    terminal: bool,
+    writer: W,
+) -> Result<Box<dyn Subscriber + Send + Sync>, TelemetryError>
+where
+    W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
+{
+    let builder = tracing_subscriber::fmt()
+        .with_env_filter(EnvFilter::try_new(&log.level)?)
+        .with_writer(writer);
+    let format = log.format.unwrap_or(if terminal {
+        LogFormat::Text
+    } else {
+        LogFormat::Json
+    });
+    Ok(match format {
+        LogFormat::Text => Box::new(builder.with_ansi(terminal).finish()),
+        LogFormat::Json => Box::new(
+            builder
+                .json()
+                .flatten_event(true)
+                .with_current_span(false)
+                .with_span_list(true)
+                .finish(),
+        ),
+    })
+}
+
+fn log_panic(panic: &PanicHookInfo<'_>) {
+    let payload = panic.payload();
+    let message = payload
+        .downcast_ref::<&str>()
+        .copied()
+        .or_else(|| payload.downcast_ref::<String>().map(String::as_str))
+        .unwrap_or("no message");
+    let location = panic.location().map(ToString::to_string);
+    tracing::error!(location, "panic: {message}");
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{Arc, Mutex};
+
+    use super::*;
+
+    #[derive(Clone, Default)]
+    struct Buffer(Arc<Mutex<Vec<u8>>>);
+
+    impl io::Write for Buffer {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.lock().unwrap().extend_from_slice(bytes);
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    fn logged(log: &Log, terminal: bool) -> String {
+        let buffer = Buffer::default();
+        let writer = buffer.clone();
+        let subscriber = subscriber(log, terminal, move || writer.clone()).unwrap();
+        tracing::subscriber::with_default(subscriber, || {
+            let request = tracing::error_span!("request", request_id = "r-1");
+            let _request = request.enter();
+            let inner = tracing::info_span!("transaction");
+            let _inner = inner.enter();
+            tracing::info!(rows = 3, "stored");
+            tracing::debug!("not shown");
+        });
+        let bytes = buffer.0.lock().unwrap().clone();
+        String::from_utf8(bytes).unwrap()
+    }
+
+    #[test]
+    fn json_for_machines_with_the_request_id_on_the_line() {
+        let text = logged(&Log::default(), false);
+        let line: serde_json::Value = serde_json::from_str(text.trim()).unwrap();
+        assert_eq!(line["message"], "stored");
+        assert_eq!(line["rows"], 3);
+        assert_eq!(line["level"], "INFO");
+        assert_eq!(line["spans"][0]["request_id"], "r-1");
+    }
+
+    #[test]
+    fn text_for_people_with_the_request_id_on_the_line() {
+        let log = Log {
+            format: Some(LogFormat::Text),
+            ..Log::default()
+        };
+        let text = logged(&log, false);
+        assert!(text.contains("request_id=\"r-1\""), "{text}");
+        assert!(text.contains("stored rows=3"), "{text}");
+        assert!(!text.contains('\u{1b}'), "colours in a file: {text}");
+        assert!(logged(&Log::default(), true).contains('\u{1b}'));
+    }
+}
