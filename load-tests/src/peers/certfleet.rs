@@ -1,0 +1,124 @@
+//! certfleet as an operator starts it: `certfleet up`, two of each service over a replica set of three.
+
+use std::path::Path;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result};
+use serde::Deserialize;
+use tokio::process::Command;
+
+use super::managed::Managed;
+use super::{Ground, Kind, Peer, free_port, own_directory, version};
+use crate::client::http::tls;
+use crate::measure::mongo::Mongo;
+use crate::measure::process::Watched;
+
+const START_TIME: Duration = Duration::from_secs(180);
+
+/// What `certfleet up` writes about itself, as far as it is read here.
+#[derive(Debug, Deserialize)]
+struct Cluster {
+    directory: String,
+    /// The file of the root that the API's own TLS certificate chains to.
+    root: String,
+    mongo_uri: String,
+    processes: Vec<Process>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Process {
+    service: String,
+    pid: u32,
+}
+
+/// Starts a cluster with an empty database and waits until it serves.
+pub(crate) async fn start(ground: &Ground) -> Result<Peer> {
+    let home = own_directory(ground, Kind::Certfleet)?;
+    let data = home.join("data");
+    let command = command(ground, &data, free_port()?);
+    let mut process = Managed::spawn("certfleet", command, home.join("log"), false)?;
+    match connect(&mut process, &data).await {
+        Ok((cluster, tls, mongo)) => {
+            let version = version(&ground.certfleet, &["--version"]).await;
+            let watched = watched(&cluster, &mongo, process.pid()?).await?;
+            Ok(Peer {
+                kind: Kind::Certfleet,
+                title: format!(
+                    "{}, 2 API, 2 workers, 2 schedulers, 3 mongods, HTTP-01 validated",
+                    version.unwrap_or_else(|| "certfleet".to_owned())
+                ),
+                directory: cluster.directory,
+                tls,
+                watched,
+                mongo: Some(mongo),
+                process,
+            })
+        }
+        Err(error) => {
+            process.stop().await?;
+            Err(error)
+        }
+    }
+}
+
+fn command(ground: &Ground, data: &Path, port: u16) -> Command {
+    let mut command = Command::new(&ground.certfleet);
+    command
+        .args([
+            "up",
+            "--json",
+            "--api",
+            "2",
+            "--worker",
+            "2",
+            "--scheduler",
+            "2",
+        ])
+        .arg("--data")
+        .arg(data)
+        .args(["--port", &port.to_string()])
+        .args(["--http01-port", &ground.http01_port.to_string()])
+        .args(["--resolver", &ground.dns.to_string()]);
+    command
+}
+
+type Connected = (Cluster, std::sync::Arc<rustls::ClientConfig>, Mongo);
+
+async fn connect(process: &mut Managed, data: &Path) -> Result<Connected> {
+    let file = data.join("cluster.json");
+    process.wait_for_file(&file, START_TIME).await?;
+    let text = std::fs::read(&file)?;
+    let cluster: Cluster = serde_json::from_slice(&text)
+        .with_context(|| format!("{} is not as expected", file.display()))?;
+    let pem = std::fs::read(&cluster.root)
+        .with_context(|| format!("the root certificate, {}", cluster.root))?;
+    let tls = tls(Some(&pem))?;
+    process
+        .wait_for_directory(&cluster.directory, &tls, START_TIME)
+        .await?;
+    let mongo = Mongo::connect(&cluster.mongo_uri).await?;
+    Ok((cluster, tls, mongo))
+}
+
+/// Every process of the cluster once: its services, the database's members, and `certfleet up` itself.
+async fn watched(cluster: &Cluster, mongo: &Mongo, up: u32) -> Result<Vec<Watched>> {
+    let mut watched: Vec<Watched> = cluster
+        .processes
+        .iter()
+        .map(|process| Watched {
+            service: process.service.clone(),
+            pid: process.pid,
+        })
+        .collect();
+    let members = mongo.processes().await?;
+    let supervisor = Watched {
+        service: "up".to_owned(),
+        pid: up,
+    };
+    for process in members.into_iter().chain([supervisor]) {
+        if watched.iter().all(|known| known.pid != process.pid) {
+            watched.push(process);
+        }
+    }
+    Ok(watched)
+}
