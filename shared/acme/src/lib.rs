@@ -12,6 +12,7 @@
 
 mod algorithm;
 mod base64url;
+mod cert_id;
 mod json;
 mod jwk;
 mod jws;
@@ -25,6 +26,7 @@ pub mod messages;
 
 pub use algorithm::Algorithm;
 pub use base64url::{Base64Url, InvalidBase64Url};
+pub use cert_id::{CertId, InvalidCertId};
 pub use jwk::{InvalidJwk, KeyKind, PublicKey};
 pub use jws::{Jws, JwsError, KeyChange, KeyReference, MAX_BODY, Verified};
 pub use key_authorization::{dns01_value, key_authorization, key_authorization_digest};

@@ -179,6 +179,8 @@ pub struct Certificate {
     pub not_before: Timestamp,
     /// End of validity (the last second included, RFC 5280 §4.1.2.5).
     pub not_after: Timestamp,
+    /// The order whose certificate replaces this one (RFC 9773 §5). At most one ever does.
+    pub replaced_by: Option<OrderId>,
     /// When it was intended.
     pub created_at: Timestamp,
     /// How far it is.
@@ -223,6 +225,17 @@ impl Certificate {
             CertificateState::Intended { .. } | CertificateState::Revoked { .. } => {
                 Err(self.refuse("revoked"))
             }
+        }
+    }
+
+    /// Another certificate takes this one's place.
+    pub fn replace(self, by: OrderId) -> Result<Self, InvalidTransition> {
+        match (&self.state, self.replaced_by) {
+            (CertificateState::Issued { .. } | CertificateState::Revoked { .. }, None) => Ok(Self {
+                replaced_by: Some(by),
+                ..self
+            }),
+            (CertificateState::Intended { .. }, _) | (_, Some(_)) => Err(self.refuse("replaced")),
         }
     }
 

@@ -28,7 +28,7 @@ pub use ids::{
     AccountId, AuthorizationId, CertificateId, ChallengeId, InvalidId, IssuerId, LeaseToken,
     OrderId, ServerId,
 };
-pub use order::{Order, OrderState, OrderStatus};
+pub use order::{Order, OrderState, OrderStatus, Replaced};
 pub use problem::{Problem, ProblemKind};
 pub use profile::{KeyUsage, Profile};
 pub use transition::InvalidTransition;

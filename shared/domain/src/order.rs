@@ -50,6 +50,16 @@ pub enum OrderStatus {
     Invalid,
 }
 
+/// The certificate that an order's is to replace.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Replaced {
+    /// The certificate.
+    pub certificate: CertificateId,
+    /// Its `CertID` (RFC 9773 §4.1), as the order gave it.
+    pub cert_id: String,
+}
+
 /// The request for one certificate.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Order {
@@ -69,6 +79,8 @@ pub struct Order {
     pub not_before: Option<Timestamp>,
     /// The end of validity that was asked for.
     pub not_after: Option<Timestamp>,
+    /// The certificate that this order's is to replace, if it says so (RFC 9773 §5).
+    pub replaces: Option<Replaced>,
     /// When it was made.
     pub created_at: Timestamp,
     /// When an order that is not finalized by then becomes invalid.

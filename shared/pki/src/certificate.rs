@@ -25,7 +25,8 @@ pub(crate) use extensions::{
 };
 pub(crate) use reading::{IssuerCertificate, read};
 pub use reading::{
-    NotACertificate, serial_of_certificate, spki_of_certificate, validity_of_certificate,
+    NotACertificate, authority_key_identifier, serial_of_certificate, spki_of_certificate,
+    validity_of_certificate,
 };
 pub(crate) use self_check::check_signature;
 pub(crate) use signing::{request_by, sign_itself, sign_under, subject_key};

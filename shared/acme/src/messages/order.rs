@@ -106,6 +106,9 @@ pub struct OrderResponse {
     /// What kind of certificate.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub profile: Option<String>,
+    /// The `CertID` of the certificate that this one is to replace (RFC 9773 §5).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub replaces: Option<String>,
     /// Why it failed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<ProblemDocument>,
@@ -143,6 +146,10 @@ impl OrderResponse {
             not_before: order.not_before,
             not_after: order.not_after,
             profile: Some(order.profile.as_str().to_owned()),
+            replaces: order
+                .replaces
+                .as_ref()
+                .map(|replaced| replaced.cert_id.clone()),
             error,
             authorizations: urls.authorizations,
             finalize: urls.finalize,

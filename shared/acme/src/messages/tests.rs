@@ -70,6 +70,7 @@ fn order(state: OrderState) -> Order {
         profile: "classic".parse().unwrap(),
         not_before: Some(NOW),
         not_after: None,
+        replaces: None,
         created_at: NOW,
         expires_at: LATER,
         state,

@@ -2,6 +2,7 @@
 
 use certfleet_domain::Timestamp;
 use x509_parser::certificate::X509Certificate;
+use x509_parser::extensions::ParsedExtension;
 use x509_parser::parse_x509_certificate;
 use x509_parser::x509::X509Name;
 
@@ -109,4 +110,22 @@ impl<'a> IssuerCertificate<'a> {
 /// Not a certificate.
 pub fn serial_of_certificate(der: &[u8]) -> Result<Vec<u8>, NotACertificate> {
     Ok(read(der)?.raw_serial().to_vec())
+}
+
+/// The keyIdentifier of a certificate's authority key identifier extension (RFC 5280 §4.2.1.1), which ARI names it by.
+///
+/// # Errors
+/// Not a certificate, or one without that extension.
+pub fn authority_key_identifier(der: &[u8]) -> Result<Vec<u8>, NotACertificate> {
+    let certificate = read(der)?;
+    certificate
+        .iter_extensions()
+        .find_map(|extension| match extension.parsed_extension() {
+            ParsedExtension::AuthorityKeyIdentifier(identifier) => {
+                identifier.key_identifier.as_ref()
+            }
+            _ => None,
+        })
+        .map(|identifier| identifier.0.to_vec())
+        .ok_or(NotACertificate)
 }

@@ -94,6 +94,12 @@ impl Section for Acme {
         ] {
             require(lifetime >= minute, key, "at least 1m is due")?;
         }
+        // Spent nonces are remembered for this long and a margin.
+        require(
+            self.nonce_lifetime <= Duration::from_secs(7200),
+            "nonce_lifetime",
+            "at most 2h is due",
+        )?;
         // The header counts whole seconds (RFC 9110 §10.2.3).
         let second = Duration::from_secs(1);
         require(

@@ -12,7 +12,6 @@ pub(crate) struct AccountDocument {
     jwk: String,
     thumbprint: String,
     contacts: Vec<Contact>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     terms_agreed_at: Option<bson::DateTime>,
     status: AccountStatus,
     created_at: bson::DateTime,
@@ -21,7 +20,6 @@ pub(crate) struct AccountDocument {
 
 impl Stored for Account {
     const COLLECTION: &'static str = collections::ACCOUNTS;
-    const OPTIONAL: &'static [&'static str] = &["terms_agreed_at"];
     type Document = AccountDocument;
 
     fn id(&self) -> String {

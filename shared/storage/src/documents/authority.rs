@@ -52,7 +52,6 @@ impl From<IssuerDocument> for Issuer {
 
 impl Stored for Authority {
     const COLLECTION: &'static str = collections::AUTHORITIES;
-    const OPTIONAL: &'static [&'static str] = &[];
     type Document = AuthorityDocument;
 
     fn id(&self) -> String {

@@ -23,7 +23,6 @@ pub(crate) struct AuthorizationDocument {
 
 impl Stored for Authorization {
     const COLLECTION: &'static str = collections::AUTHORIZATIONS;
-    const OPTIONAL: &'static [&'static str] = &[];
     type Document = AuthorizationDocument;
 
     fn id(&self) -> String {

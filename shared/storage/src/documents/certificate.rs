@@ -15,14 +15,13 @@ pub(crate) struct CertificateDocument {
     authority: AuthorityName,
     issuer: IssuerId,
     /// Both for a certificate that was ordered, neither for one of our own.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     account: Option<AccountId>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     order: Option<OrderId>,
     identifiers: Vec<Identifier>,
     profile: ProfileName,
     not_before: bson::DateTime,
     not_after: bson::DateTime,
+    replaced_by: Option<OrderId>,
     created_at: bson::DateTime,
     state: StateDocument,
     version: i64,
@@ -46,7 +45,6 @@ enum StateDocument {
 
 impl Stored for Certificate {
     const COLLECTION: &'static str = collections::CERTIFICATES;
-    const OPTIONAL: &'static [&'static str] = &["account", "order"];
     type Document = CertificateDocument;
 
     fn id(&self) -> String {
@@ -82,6 +80,7 @@ impl Stored for Certificate {
             profile: self.profile.clone(),
             not_before: to_bson_time(self.not_before),
             not_after: to_bson_time(self.not_after),
+            replaced_by: self.replaced_by,
             created_at: to_bson_time(self.created_at),
             state,
             version,
@@ -113,6 +112,7 @@ impl Stored for Certificate {
             profile: document.profile,
             not_before: from_bson_time(document.not_before),
             not_after: from_bson_time(document.not_after),
+            replaced_by: document.replaced_by,
             created_at: from_bson_time(document.created_at),
             state,
             version: document.version,

@@ -6,7 +6,7 @@ mod authorization;
 mod certificate;
 mod order;
 
-use bson::{Bson, Document};
+use bson::{Bson, Document, doc};
 use certfleet_domain::Timestamp;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -18,9 +18,7 @@ use crate::group::{Row, Unit, Write};
 pub(crate) trait Stored: Sized {
     /// Where it is kept.
     const COLLECTION: &'static str;
-    /// The fields that are left out when they are empty.
-    const OPTIONAL: &'static [&'static str];
-    /// How it is kept.
+    /// How it is kept. An empty field is a null here, and not there in the database.
     type Document: Serialize + DeserializeOwned;
 
     fn id(&self) -> String;
@@ -44,14 +42,19 @@ pub(crate) fn decode<T: Stored>(document: Document) -> Result<T, Corrupt> {
         id: id.clone(),
         why,
     };
-    let parsed =
-        bson::deserialize_from_document(document).map_err(|error| corrupt(error.to_string()))?;
+    let deserializer = bson::Deserializer::new(Bson::Document(document));
+    let parsed = serde_path_to_error::deserialize(deserializer).map_err(|error| {
+        let field = error.path().to_string();
+        let error = error.into_inner();
+        let why = error.message.clone().unwrap_or_else(|| error.to_string());
+        corrupt(format!("{field}: {why}"))
+    })?;
     T::from_document(parsed).map_err(corrupt)
 }
 
 /// The unit that inserts a new entity.
 pub(crate) fn insert<T: Stored>(entity: &T) -> Result<Unit, StorageError> {
-    let document = bson::serialize_to_document(&entity.to_document(entity.version()))?;
+    let (document, _) = fields(entity, entity.version())?;
     Ok(Unit::of(Write::Insert {
         row: Row::new(T::COLLECTION, entity.id()),
         document,
@@ -62,23 +65,23 @@ pub(crate) fn insert<T: Stored>(entity: &T) -> Result<Unit, StorageError> {
 ///
 /// Fields that this build knows are set, or removed where they are empty; those of a newer build stay as they are.
 pub(crate) fn replace<T: Stored>(entity: &T) -> Result<Unit, StorageError> {
-    let mut set = bson::serialize_to_document(&entity.to_document(entity.version() + 1))?;
+    let (mut set, empty) = fields(entity, entity.version() + 1)?;
     set.remove("_id");
-    let mut update = Document::new();
-    let unset: Document = T::OPTIONAL
-        .iter()
-        .filter(|field| !set.contains_key(**field))
-        .map(|field| ((*field).to_owned(), Bson::from("")))
-        .collect();
-    update.insert("$set", set);
-    if !unset.is_empty() {
-        update.insert("$unset", unset);
+    let mut update = doc! { "$set": set };
+    if !empty.is_empty() {
+        update.insert("$unset", empty);
     }
     Ok(Unit::of(Write::Update {
         row: Row::new(T::COLLECTION, entity.id()),
-        guard: bson::doc! { "version": entity.version() },
+        guard: doc! { "version": entity.version() },
         update: Bson::Document(update),
     }))
+}
+
+/// The fields that hold something, and those that are empty.
+fn fields<T: Stored>(entity: &T, version: i64) -> Result<(Document, Document), StorageError> {
+    let all = bson::serialize_to_document(&entity.to_document(version))?;
+    Ok(all.into_iter().partition(|(_, value)| *value != Bson::Null))
 }
 
 pub(crate) fn to_bson_time(at: Timestamp) -> bson::DateTime {

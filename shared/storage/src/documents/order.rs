@@ -1,5 +1,6 @@
 use certfleet_domain::{
     AccountId, AuthorityName, AuthorizationId, Identifier, Order, OrderId, OrderState, ProfileName,
+    Replaced,
 };
 use serde::{Deserialize, Serialize};
 
@@ -15,10 +16,9 @@ pub(crate) struct OrderDocument {
     identifiers: Vec<Identifier>,
     authorizations: Vec<AuthorizationId>,
     profile: ProfileName,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     not_before: Option<bson::DateTime>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     not_after: Option<bson::DateTime>,
+    replaces: Option<Replaced>,
     created_at: bson::DateTime,
     expires_at: bson::DateTime,
     state: OrderState,
@@ -27,7 +27,6 @@ pub(crate) struct OrderDocument {
 
 impl Stored for Order {
     const COLLECTION: &'static str = collections::ORDERS;
-    const OPTIONAL: &'static [&'static str] = &["not_before", "not_after"];
     type Document = OrderDocument;
 
     fn id(&self) -> String {
@@ -48,6 +47,7 @@ impl Stored for Order {
             profile: self.profile.clone(),
             not_before: self.not_before.map(to_bson_time),
             not_after: self.not_after.map(to_bson_time),
+            replaces: self.replaces.clone(),
             created_at: to_bson_time(self.created_at),
             expires_at: to_bson_time(self.expires_at),
             state: self.state.clone(),
@@ -65,6 +65,7 @@ impl Stored for Order {
             profile: document.profile,
             not_before: document.not_before.map(from_bson_time),
             not_after: document.not_after.map(from_bson_time),
+            replaces: document.replaces,
             created_at: from_bson_time(document.created_at),
             expires_at: from_bson_time(document.expires_at),
             state: document.state,

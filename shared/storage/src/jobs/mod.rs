@@ -12,12 +12,14 @@ mod claim;
 mod document;
 mod feed;
 mod queue;
+mod record;
 mod share;
 
 pub use claim::Claimer;
 pub use document::JobState;
 pub use feed::{JobFeed, Watching};
 pub use queue::{Jobs, Recovered};
+pub use record::{JobError, JobRecord};
 
 /// How many buckets jobs are spread over.
 pub const BUCKETS: i32 = 64;

@@ -12,6 +12,7 @@ use mongodb::Database;
 
 use super::claim::Claimer;
 use super::document::{self, JobState};
+use super::record::{self, JobRecord};
 use crate::collections::{AUTHORIZATIONS, JOBS, ORDERS};
 use crate::error::{CommitError, StorageError};
 use crate::group::{GroupCommit, Unit};
@@ -98,6 +99,12 @@ impl Jobs {
             Ok("dead") => Some(JobState::Dead),
             _ => None,
         }))
+    }
+
+    /// All that is kept of the job; `None` if it never was or is long finished.
+    pub async fn find(&self, key: &JobKey) -> Result<Option<JobRecord>, StorageError> {
+        let found = self.jobs().find_one(doc! { "_id": key.as_str() }).await?;
+        Ok(found.as_ref().map(record::record).transpose()?)
     }
 
     /// How many jobs of each kind wait or are being done, and the age of the oldest of them.

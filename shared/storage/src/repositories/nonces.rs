@@ -66,29 +66,31 @@ impl Nonces {
     pub async fn forget_expired(&self, now: Timestamp, most: u64) -> Result<u64, StorageError> {
         let oldest = now - Self::LONGEST_LIFETIME - Self::CLOCK_TOLERANCE;
         // Binary values of one length compare octet by octet.
-        let range = doc! { "_id": {
-            "$gte": binary(&[0; Self::ID_LENGTH]),
-            "$lt": binary(&first_id_at(oldest)),
-        } };
-        let found: Vec<Document> = self
+        let mut range =
+            doc! { "$gte": binary(&[0; Self::ID_LENGTH]), "$lt": binary(&first_id_at(oldest)) };
+        let first_kept = self
             .collection
-            .find(range)
+            .find(doc! { "_id": &range })
             .sort(doc! { "_id": 1 })
-            .limit(i64::try_from(most).unwrap_or(i64::MAX))
+            .projection(doc! { "_id": 1 })
+            .skip(most)
+            .limit(1)
             .await?
-            .try_collect()
+            .try_next()
             .await?;
-        let ids: Vec<_> = found.iter().filter_map(|nonce| nonce.get("_id").cloned()).collect();
-        if ids.is_empty() {
-            return Ok(0);
+        if let Some(id) = first_kept.as_ref().and_then(|nonce| nonce.get("_id")) {
+            range.insert("$lt", id);
         }
-        Ok(self.collection.delete_many(doc! { "_id": { "$in": ids } }).await?.deleted_count)
+        let removed = self.collection.delete_many(doc! { "_id": range }).await?;
+        Ok(removed.deleted_count)
     }
 }
 
 /// The lowest id of a nonce minted at this moment.
 fn first_id_at(at: Timestamp) -> [u8; Nonces::ID_LENGTH] {
-    let seconds = u64::try_from(at.unix_timestamp()).unwrap_or(0).to_be_bytes();
+    let seconds = u64::try_from(at.unix_timestamp())
+        .unwrap_or(0)
+        .to_be_bytes();
     let mut id = [0; Nonces::ID_LENGTH];
     id[..Nonces::TIME_LENGTH].copy_from_slice(&seconds[8 - Nonces::TIME_LENGTH..]);
     id

@@ -1,0 +1,129 @@
+//! What every handler has at hand.
+
+use std::sync::Arc;
+use std::time::Duration as WaitTime;
+
+use certfleet_acme::{NonceKeys, SpendableNonce};
+use certfleet_domain::{AuthorityName, Clock, ProblemKind, SystemRng, Timestamp};
+use certfleet_jobs::JobKey;
+use certfleet_storage::jobs::{JobFeed, JobState};
+use certfleet_storage::{NonceSpent, StorageError, Store};
+use time::Duration;
+use tokio::time::Instant;
+
+use crate::authorities::Authorities;
+use crate::error::ApiError;
+use crate::urls::ExternalUrl;
+
+/// What the ACME resources are to do, from the settings.
+#[derive(Debug, Clone)]
+pub struct Policy {
+    /// The authority that `/directory` answers for.
+    pub default_authority: AuthorityName,
+    /// The terms of service, if there are any to agree to.
+    pub terms_of_service: Option<String>,
+    /// A page about the authority.
+    pub website: Option<String>,
+    /// The names that stand for the authority in CAA records.
+    pub caa_identities: Vec<String>,
+    /// How long a nonce may be used.
+    pub nonce_lifetime: Duration,
+    /// How long an order may take to be finalized.
+    pub order_lifetime: Duration,
+    /// How long an authorization may take to be proven.
+    pub pending_authorization_lifetime: Duration,
+    /// How long an answer waits for a worker's result.
+    pub answer_wait: WaitTime,
+    /// What `Retry-After` says while something is processing, in seconds.
+    pub retry_after: u32,
+}
+
+/// What every handler has at hand. Clones share it.
+#[derive(Clone)]
+pub struct App(Arc<Parts>);
+
+/// The parts of an [`App`].
+pub struct Parts {
+    /// The database.
+    pub store: Store,
+    /// What is heard of finished jobs.
+    pub feed: JobFeed,
+    /// The authorities, remembered for a while.
+    pub authorities: Authorities,
+    /// The keys nonces are minted with.
+    pub nonce_keys: NonceKeys,
+    /// The clock.
+    pub clock: Arc<dyn Clock>,
+    /// Where we are reached.
+    pub url: ExternalUrl,
+    /// What to do.
+    pub policy: Policy,
+}
+
+impl std::ops::Deref for App {
+    type Target = Parts;
+
+    fn deref(&self) -> &Parts {
+        &self.0
+    }
+}
+
+impl App {
+    /// Over its parts.
+    pub fn new(parts: Parts) -> Self {
+        Self(Arc::new(parts))
+    }
+
+    /// The present.
+    pub fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
+    /// A fresh nonce.
+    pub fn mint_nonce(&self) -> String {
+        self.nonce_keys.mint(self.now(), &mut SystemRng)
+    }
+
+    /// Whether a nonce is ours and fresh. Costs no database access.
+    pub fn open_nonce(&self, nonce: &str) -> Result<SpendableNonce, ApiError> {
+        let lifetime = self.policy.nonce_lifetime;
+        self.nonce_keys
+            .open(nonce, self.now(), lifetime)
+            .map_err(|error| error.problem().into())
+    }
+
+    /// Spends a request's nonce; of all requests on all replicas that carry the same one, one gets through.
+    pub async fn spend_nonce(&self, nonce: SpendableNonce) -> Result<(), ApiError> {
+        match self.store.nonces.spend(nonce.id()).await? {
+            NonceSpent::Now => Ok(()),
+            NonceSpent::Before => Err(ApiError::new(
+                ProblemKind::BadNonce,
+                "the nonce was used before; try again with the one in this answer's Replay-Nonce",
+            )),
+        }
+    }
+
+    /// Waits until a worker has finished the job, as long as an answer may be held back for it.
+    ///
+    /// Whoever calls this reads afterwards what came of the job; that the time ran out is no error.
+    pub async fn await_job(&self, key: &JobKey) -> Result<(), StorageError> {
+        let until = Instant::now() + self.policy.answer_wait;
+        let watching = self.feed.watch(key);
+        loop {
+            if matches!(
+                self.store.jobs.state(key).await?,
+                None | Some(JobState::Done | JobState::Dead)
+            ) {
+                return Ok(());
+            }
+            let left = until.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return Ok(());
+            }
+            // The change feed is a hint: look again now and then.
+            if watching.heard(left.min(WaitTime::from_secs(1))).await {
+                return Ok(());
+            }
+        }
+    }
+}

@@ -1,0 +1,102 @@
+//! An authorization (RFC 8555 §7.5): shown, given up.
+
+use axum::Json;
+use axum::extract::{Path, State};
+use axum::response::{IntoResponse, Response};
+use certfleet_acme::messages::{AuthorizationResponse, AuthorizationUpdate};
+use certfleet_domain::{
+    Authorization, AuthorizationStatus, Challenge, ChallengeState, ProblemKind, Timestamp,
+};
+use certfleet_jobs::Job;
+
+use super::retry_after;
+use crate::app::App;
+use crate::error::ApiError;
+use crate::signed::ByAccount;
+use crate::urls::Urls;
+
+pub async fn post(
+    State(app): State<App>,
+    Path((_, id)): Path<(String, String)>,
+    request: ByAccount,
+) -> Result<Response, ApiError> {
+    let mut authorization = find_own(&app, &request, &id).await?;
+    if request.jws.is_post_as_get() {
+        authorization = await_validation(&app, &request, authorization).await?;
+    } else {
+        let update: AuthorizationUpdate = request.jws.payload()?;
+        if !update.is_deactivation() {
+            let detail =
+                "an authorization can only be given the status \"deactivated\" (RFC 8555 §7.5.2)";
+            return Err(ApiError::new(ProblemKind::Malformed, detail));
+        }
+        authorization = authorization.deactivate(app.now())?;
+        app.store
+            .commit(app.store.authorizations.update(&authorization)?)
+            .await?;
+    }
+    let now = app.now();
+    let waiting = processing(&authorization, now).is_some();
+    let mut answer = Json(response(&request.at.urls, &authorization, now)).into_response();
+    if waiting {
+        retry_after(&app, &mut answer);
+    }
+    Ok(answer)
+}
+
+/// The authorization of this id, if it is the account's own.
+pub(super) async fn find_own(
+    app: &App,
+    request: &ByAccount,
+    id: &str,
+) -> Result<Authorization, ApiError> {
+    let none = || ApiError::NotFound("this account has no authorization of this URL");
+    let found = app
+        .store
+        .authorizations
+        .find(id.parse().map_err(|_| none())?)
+        .await?
+        .ok_or_else(none)?;
+    if found.account == request.account.id {
+        Ok(found)
+    } else {
+        Err(none())
+    }
+}
+
+/// Waits a while for the result of a validation that is under way; gives the authorization as it then is.
+pub(super) async fn await_validation(
+    app: &App,
+    request: &ByAccount,
+    authorization: Authorization,
+) -> Result<Authorization, ApiError> {
+    let Some(challenge) = processing(&authorization, app.now()) else {
+        return Ok(authorization);
+    };
+    let job = Job::ValidateChallenge {
+        authorization: authorization.id,
+        challenge: challenge.id,
+    };
+    app.await_job(&job.key()).await?;
+    find_own(app, request, &authorization.id.to_string()).await
+}
+
+fn processing(authorization: &Authorization, now: Timestamp) -> Option<&Challenge> {
+    let pending = authorization.status(now) == AuthorizationStatus::Pending;
+    let under_way = |challenge: &&Challenge| challenge.state == ChallengeState::Processing;
+    authorization
+        .challenges
+        .iter()
+        .find(under_way)
+        .filter(|_| pending)
+}
+
+pub(super) fn response(
+    urls: &Urls,
+    authorization: &Authorization,
+    now: Timestamp,
+) -> AuthorizationResponse {
+    AuthorizationResponse::new(authorization, now, |challenge| {
+        urls.challenge(authorization.id, challenge)
+    })
+}

@@ -1,0 +1,185 @@
+//! finalize (RFC 8555 §7.4): the one moment in which an order's certificate is decided.
+//!
+//! One unit moves the order to `processing` under the id of its certificate, records that certificate as intended,
+//! and enqueues the signing. Of any number of requests on any replicas one unit is applied; the others find the order
+//! decided. A request that is the winner's repeated (the same key) is shown the order; any other is refused.
+
+use axum::extract::{Path, State};
+use axum::response::Response;
+use certfleet_acme::messages::Finalize;
+use certfleet_domain::{
+    Certificate, CertificateId, CertificateOrigin, CertificateState, Order, OrderState,
+    OrderStatus, ProblemKind, Serial, SystemRng,
+};
+use certfleet_jobs::Job;
+use certfleet_pki::{CheckedCsr, spki_of_certificate, validity_of_certificate};
+
+use super::order::{await_signature, find_own, show};
+use super::replaces;
+use crate::app::App;
+use crate::error::ApiError;
+use crate::signed::ByAccount;
+
+pub async fn post(
+    State(app): State<App>,
+    Path((_, id)): Path<(String, String)>,
+    request: ByAccount,
+) -> Result<Response, ApiError> {
+    let wish: Finalize = request.jws.payload()?;
+    let mut order = find_own(&app, &request, &id).await?;
+    let csr = CheckedCsr::parse(wish.csr.as_ref(), &order.identifiers)
+        .map_err(|problem| ApiError::new(ProblemKind::BadCsr, problem.to_string()))?;
+    if request.key.same_key_as_spki(csr.spki_der()) {
+        let detail =
+            "the CSR is for the account's own key, which must not be certified (RFC 8555 §11.1)";
+        return Err(ApiError::new(ProblemKind::BadCsr, detail));
+    }
+    if order.state == OrderState::Open {
+        order = decide(&app, &request, order, &csr).await?;
+    }
+    if let OrderState::Processing { .. } = order.state {
+        order = await_signature(&app, &request, order).await?;
+    }
+    match order.state {
+        OrderState::Processing { certificate } | OrderState::Valid { certificate } => {
+            require_same_key(&app, &order, certificate, &csr).await?;
+        }
+        OrderState::Open | OrderState::Invalid { .. } => {}
+    }
+    show(&app, &request, &order).await
+}
+
+/// Decides the order's certificate, or finds that it is decided; gives the order as it then is.
+async fn decide(
+    app: &App,
+    request: &ByAccount,
+    order: Order,
+    csr: &CheckedCsr,
+) -> Result<Order, ApiError> {
+    let now = app.now();
+    let authorizations = app
+        .store
+        .authorizations
+        .find_all(&order.authorizations)
+        .await?;
+    match order.status(&authorizations, now) {
+        OrderStatus::Ready => {}
+        OrderStatus::Pending => {
+            return Err(not_ready(
+                "the order is pending: not all of its authorizations are valid yet",
+            ));
+        }
+        OrderStatus::Invalid => {
+            return Err(not_ready(
+                "the order is invalid: it expired, or an authorization failed; make a new one",
+            ));
+        }
+        OrderStatus::Processing | OrderStatus::Valid => return Ok(order),
+    }
+    let certificate = intended(app, request, &order, csr)?;
+    let id = order.id;
+    let replaced = replaces::mark(app, &order).await?;
+    let decided = order.finalize(certificate.id)?;
+    let store = &app.store;
+    let unit = store
+        .orders
+        .update(&decided)?
+        .and(store.certificates.insert(&certificate)?)
+        .and(replaced)
+        .and(store.jobs.enqueue(&Job::SignCertificate { order: id })?);
+    match store.commit(unit).await {
+        // The version grew by our own write; nothing below writes the order again.
+        Ok(()) => Ok(decided),
+        Err(error) if error.is_conflict() => {
+            let found = find_own(app, request, &id.to_string()).await?;
+            if found.state == OrderState::Open {
+                replaces::require_still_ours(app, &found).await?;
+                return Err(error.into());
+            }
+            Ok(found)
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// The certificate that is to come of the order, as it is recorded before it is signed.
+fn intended(
+    app: &App,
+    request: &ByAccount,
+    order: &Order,
+    csr: &CheckedCsr,
+) -> Result<Certificate, ApiError> {
+    let authority = &request.at.authority;
+    let profile = authority.profile(Some(&order.profile)).ok_or_else(|| {
+        let detail = format!(
+            "the authority no longer offers the order's profile {}: make a new order",
+            order.profile
+        );
+        ApiError::new(ProblemKind::InvalidProfile, detail)
+    })?;
+    let now = app.now();
+    let (not_before, not_after) = profile.validity(now, order.not_before, order.not_after);
+    // Near its issuer's end a certificate ends with it.
+    let (_, issuer_end) =
+        validity_of_certificate(&authority.issuer.certificate).map_err(|error| {
+            ApiError::Internal(format!("authority {}: issuer: {error}", authority.name))
+        })?;
+    Ok(Certificate {
+        id: CertificateId::generate(app.clock.as_ref(), &mut SystemRng),
+        serial: Serial::generate(&mut SystemRng),
+        authority: authority.name.clone(),
+        issuer: authority.issuer.id,
+        origin: CertificateOrigin::Order {
+            account: order.account,
+            order: order.id,
+        },
+        identifiers: order.identifiers.clone(),
+        profile: order.profile.clone(),
+        not_before,
+        not_after: not_after.min(issuer_end),
+        replaced_by: None,
+        created_at: now,
+        state: CertificateState::Intended {
+            csr: csr.der().to_vec(),
+        },
+        version: 0,
+    })
+}
+
+/// Whether the order's certificate is for the key of this request: then the request is the deciding one, repeated.
+async fn require_same_key(
+    app: &App,
+    order: &Order,
+    certificate: CertificateId,
+    csr: &CheckedCsr,
+) -> Result<(), ApiError> {
+    let missing = || {
+        ApiError::Internal(format!(
+            "order {}: there is no certificate {certificate}",
+            order.id
+        ))
+    };
+    let certificate = app
+        .store
+        .certificates
+        .find(certificate)
+        .await?
+        .ok_or_else(missing)?;
+    let same = match &certificate.state {
+        CertificateState::Intended { csr: intended } => intended == csr.der(),
+        CertificateState::Issued { der } | CertificateState::Revoked { der, .. } => {
+            spki_of_certificate(der).is_ok_and(|spki| spki == csr.spki_der())
+        }
+    };
+    if same {
+        Ok(())
+    } else {
+        Err(not_ready(
+            "the order was finalized before, with another CSR",
+        ))
+    }
+}
+
+fn not_ready(detail: &str) -> ApiError {
+    ApiError::new(ProblemKind::OrderNotReady, detail)
+}

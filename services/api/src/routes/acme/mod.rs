@@ -1,0 +1,116 @@
+//! RFC 8555, one file per resource.
+
+mod account;
+mod authorization;
+mod certificate;
+mod challenge;
+mod directory;
+mod finalize;
+mod key_change;
+mod new_account;
+mod new_authz;
+mod new_nonce;
+mod new_order;
+mod order;
+mod orders;
+mod replaces;
+mod revoke_cert;
+
+use axum::Router;
+use axum::extract::{Request, State};
+use axum::middleware::{self, Next};
+use axum::response::Response;
+use axum::routing::{get, post};
+use http::header::{CACHE_CONTROL, LINK, RETRY_AFTER};
+use http::{HeaderName, HeaderValue, Method};
+
+use crate::app::App;
+use crate::error::ApiError;
+
+const REPLAY_NONCE: HeaderName = HeaderName::from_static("replay-nonce");
+
+/// All ACME resources.
+pub fn router(app: &App) -> Router<App> {
+    let of_authority = Router::new()
+        .route("/directory", get(directory::get))
+        .route("/new-nonce", get(new_nonce::get).head(new_nonce::head))
+        .route("/new-account", post(new_account::post))
+        .route("/new-order", post(new_order::post))
+        .route("/new-authz", post(new_authz::post))
+        .route("/revoke-cert", post(revoke_cert::post))
+        .route("/key-change", post(key_change::post))
+        .route("/account/{id}", post(account::post))
+        .route("/account/{id}/orders", post(orders::post))
+        .route("/order/{id}", post(order::post))
+        .route("/order/{id}/finalize", post(finalize::post))
+        .route("/authorization/{id}", post(authorization::post))
+        .route("/challenge/{authorization}/{id}", post(challenge::post))
+        .route("/certificate/{id}", post(certificate::post))
+        .route(
+            "/certificate/{id}/{number}",
+            post(certificate::post_alternate),
+        )
+        .route_layer(middleware::from_fn_with_state(
+            app.clone(),
+            link_to_directory,
+        ));
+    Router::new()
+        .route("/directory", get(directory::get_default))
+        .nest("/acme/{authority}", of_authority)
+        .method_not_allowed_fallback(|| async { ApiError::MethodNotAllowed })
+        .layer(middleware::from_fn_with_state(app.clone(), fresh_nonce))
+}
+
+/// A fresh nonce with every answer to a POST, errors included (RFC 8555 §6.5); and nothing of it is to be cached.
+async fn fresh_nonce(State(app): State<App>, request: Request, next: Next) -> Response {
+    let is_post = request.method() == Method::POST;
+    let mut response = next.run(request).await;
+    if is_post {
+        put_nonce(&app, &mut response);
+    }
+    response
+}
+
+fn put_nonce(app: &App, response: &mut Response) {
+    let headers = response.headers_mut();
+    if let Ok(nonce) = HeaderValue::from_str(&app.mint_nonce()) {
+        headers.insert(REPLAY_NONCE, nonce);
+    }
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+}
+
+/// `Link: rel="index"` with every answer but the directory itself (RFC 8555 §7.1).
+async fn link_to_directory(State(app): State<App>, request: Request, next: Next) -> Response {
+    let name = request
+        .uri()
+        .path()
+        .split('/')
+        .nth(2)
+        .and_then(|name| name.parse().ok());
+    let is_directory = request.uri().path().ends_with("/directory");
+    let mut response = next.run(request).await;
+    if let Some(name) = name
+        && !is_directory
+    {
+        link(
+            &mut response,
+            &app.url.authority(&name).directory(),
+            "index",
+        );
+    }
+    response
+}
+
+/// Adds a link.
+fn link(response: &mut Response, url: &str, relation: &str) {
+    if let Ok(link) = HeaderValue::from_str(&format!("<{url}>;rel=\"{relation}\"")) {
+        response.headers_mut().append(LINK, link);
+    }
+}
+
+/// Says when to ask again.
+fn retry_after(app: &App, response: &mut Response) {
+    response
+        .headers_mut()
+        .insert(RETRY_AFTER, HeaderValue::from(app.policy.retry_after));
+}

@@ -1,0 +1,90 @@
+//! newAccount (RFC 8555 §7.3): makes an account, or finds the one that the key has.
+
+use axum::Json;
+use axum::extract::State;
+use axum::response::{IntoResponse, Response};
+use certfleet_acme::messages::{AccountResponse, NewAccount};
+use certfleet_acme::{KeyKind, PublicKey};
+use certfleet_domain::{Account, AccountId, AccountStatus, ProblemKind, SystemRng};
+use certfleet_pki::public_key_strength;
+use certfleet_storage::CommitError;
+use http::StatusCode;
+use http::header::LOCATION;
+
+use crate::app::App;
+use crate::error::ApiError;
+use crate::signed::{AtAuthority, ByKey};
+
+pub async fn post(State(app): State<App>, request: ByKey) -> Result<Response, ApiError> {
+    let ByKey { at, key, jws } = request;
+    let wish: NewAccount = jws.payload()?;
+    let thumbprint = key.thumbprint();
+    let find = || {
+        app.store
+            .accounts
+            .find_by_key(&at.authority.name, &thumbprint)
+    };
+    if let Some(account) = find().await? {
+        return existing(&at, &account);
+    }
+    if wish.only_return_existing == Some(true) {
+        let detail = "no account has this key, and onlyReturnExisting is set";
+        return Err(ApiError::new(ProblemKind::AccountDoesNotExist, detail));
+    }
+    require_strong(&key)?;
+    let agreed = wish.terms_of_service_agreed == Some(true);
+    if let Some(terms) = &app.policy.terms_of_service
+        && !agreed
+    {
+        return Err(ApiError::TermsNotAgreed(terms.clone()));
+    }
+    let now = app.now();
+    let account = Account {
+        id: AccountId::generate(app.clock.as_ref(), &mut SystemRng),
+        authority: at.authority.name.clone(),
+        jwk: key.canonical().to_owned(),
+        thumbprint: thumbprint.clone(),
+        contacts: wish.contacts()?,
+        terms_agreed_at: agreed.then_some(now),
+        status: AccountStatus::Valid,
+        created_at: now,
+        version: 0,
+    };
+    match app.store.commit(app.store.accounts.insert(&account)?).await {
+        Ok(()) => Ok(answer(&at, &account, StatusCode::CREATED)),
+        // The same key came in on another replica at the same moment: that account is the one.
+        Err(CommitError::Duplicate { .. }) => match find().await? {
+            Some(account) => existing(&at, &account),
+            None => Err(ApiError::Contended),
+        },
+        Err(error) => Err(error.into()),
+    }
+}
+
+fn existing(at: &AtAuthority, account: &Account) -> Result<Response, ApiError> {
+    match account.status {
+        AccountStatus::Valid => Ok(answer(at, account, StatusCode::OK)),
+        AccountStatus::Deactivated | AccountStatus::Revoked => {
+            Err(ApiError::AccountUnusable(account.status.name()))
+        }
+    }
+}
+
+fn answer(at: &AtAuthority, account: &Account, status: StatusCode) -> Response {
+    let body = AccountResponse::new(account, at.urls.orders(account.id));
+    (
+        status,
+        [(LOCATION, at.urls.account(account.id))],
+        Json(body),
+    )
+        .into_response()
+}
+
+/// Keys that others have shown to be weak are not accepted. An Ed25519 key cannot be: each is as good as another.
+pub(super) fn require_strong(key: &PublicKey) -> Result<(), ApiError> {
+    match key.kind() {
+        KeyKind::Ed25519 => Ok(()),
+        KeyKind::P256 | KeyKind::P384 | KeyKind::Rsa => public_key_strength(key.spki_der())
+            .map_err(|weakness| ApiError::new(ProblemKind::BadPublicKey, weakness.to_string())),
+    }
+}

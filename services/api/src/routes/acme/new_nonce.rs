@@ -1,0 +1,22 @@
+//! Fresh nonces (RFC 8555 §7.2): 200 to HEAD, 204 to GET.
+
+use axum::extract::State;
+use axum::response::{IntoResponse, Response};
+use http::StatusCode;
+
+use crate::app::App;
+use crate::signed::AtAuthority;
+
+pub async fn head(State(app): State<App>, _: AtAuthority) -> Response {
+    with_nonce(&app, StatusCode::OK)
+}
+
+pub async fn get(State(app): State<App>, _: AtAuthority) -> Response {
+    with_nonce(&app, StatusCode::NO_CONTENT)
+}
+
+fn with_nonce(app: &App, status: StatusCode) -> Response {
+    let mut response = status.into_response();
+    super::put_nonce(app, &mut response);
+    response
+}

@@ -1,0 +1,98 @@
+//! `replaces` (RFC 9773 §5): an order that says which certificate its own is to replace.
+
+use certfleet_acme::CertId;
+use certfleet_domain::{
+    Account, Certificate, CertificateOrigin, Identifier, Order, OrderId, ProblemKind, Replaced,
+    Serial,
+};
+use certfleet_pki::authority_key_identifier;
+use certfleet_storage::Unit;
+
+use crate::app::App;
+use crate::error::ApiError;
+use crate::signed::AtAuthority;
+
+/// The certificate of a new order's `replaces`, if the order may replace it: ours, the account's own, sharing a name,
+/// and not replaced by another.
+pub(super) async fn check(
+    app: &App,
+    at: &AtAuthority,
+    account: &Account,
+    identifiers: &[Identifier],
+    cert_id: &str,
+) -> Result<Replaced, ApiError> {
+    let malformed = |detail: String| ApiError::new(ProblemKind::Malformed, detail);
+    let parsed: CertId = cert_id
+        .parse()
+        .map_err(|error| malformed(format!("\"replaces\" is {error}")))?;
+    let unknown = || malformed("\"replaces\" names no certificate of this authority".to_owned());
+    let serial = Serial::from_octets(&parsed.serial).ok_or_else(unknown)?;
+    let found = app.store.certificates.find_by_serial(serial).await?;
+    let found = found.ok_or_else(unknown)?;
+    let signed_by = found
+        .der()
+        .and_then(|der| authority_key_identifier(der).ok());
+    if found.authority != at.authority.name || signed_by != Some(parsed.key_identifier) {
+        return Err(unknown());
+    }
+    if !matches!(found.origin, CertificateOrigin::Order { account: owner, .. } if owner == account.id)
+    {
+        let detail = "the certificate to be replaced was ordered by another account";
+        return Err(ApiError::new(ProblemKind::Unauthorized, detail));
+    }
+    if !found
+        .identifiers
+        .iter()
+        .any(|name| identifiers.contains(name))
+    {
+        let detail = "the certificate to be replaced shares no name with this order";
+        return Err(malformed(detail.to_owned()));
+    }
+    if found.replaced_by.is_some() {
+        return Err(already());
+    }
+    Ok(Replaced {
+        certificate: found.id,
+        cert_id: cert_id.to_owned(),
+    })
+}
+
+/// The unit that marks the certificate as replaced by the order, to be committed with the order's finalization.
+pub(super) async fn mark(app: &App, order: &Order) -> Result<Unit, ApiError> {
+    let Some(replaced) = &order.replaces else {
+        return Ok(Unit::default());
+    };
+    let certificate = find(app, replaced).await?;
+    if certificate.replaced_by.is_some() {
+        return Err(already());
+    }
+    Ok(app
+        .store
+        .certificates
+        .update(&certificate.replace(order.id)?)?)
+}
+
+/// Whether another order was faster to replace the certificate.
+pub(super) async fn require_still_ours(app: &App, order: &Order) -> Result<(), ApiError> {
+    let Some(replaced) = &order.replaces else {
+        return Ok(());
+    };
+    let by: Option<OrderId> = find(app, replaced).await?.replaced_by;
+    if by.is_some_and(|by| by != order.id) {
+        Err(already())
+    } else {
+        Ok(())
+    }
+}
+
+async fn find(app: &App, replaced: &Replaced) -> Result<Certificate, ApiError> {
+    let id = replaced.certificate;
+    let found = app.store.certificates.find(id).await?;
+    found.ok_or_else(|| ApiError::Internal(format!("there is no certificate {id}")))
+}
+
+fn already() -> ApiError {
+    let detail =
+        "the certificate to be replaced has been replaced already; order without \"replaces\"";
+    ApiError::new(ProblemKind::AlreadyReplaced, detail)
+}

@@ -1,0 +1,3 @@
+//! The routes, by audience.
+
+pub mod acme;

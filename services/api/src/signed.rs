@@ -1,0 +1,169 @@
+//! Requests that are signed: from bytes to an account and a payload (RFC 8555 §6.2 to §6.5).
+//!
+//! The checks come in the order of their cost: form first, then the nonce's own mark, then the account and the
+//! signature, and last the one write that spends the nonce. A request that fails earlier costs no write.
+
+use std::sync::Arc;
+
+use axum::body::to_bytes;
+use axum::extract::{FromRequest, FromRequestParts, Path, Request};
+use certfleet_acme::{Jws, JwsError, KeyReference, MAX_BODY, PublicKey, Verified, media_type};
+use certfleet_domain::{Account, AccountStatus, Authority, AuthorityName, ProblemKind};
+use http::header::CONTENT_TYPE;
+use http::request::Parts;
+use serde::Deserialize;
+
+use crate::app::App;
+use crate::error::ApiError;
+use crate::urls::Urls;
+
+/// The authority that a request's path names.
+pub struct AtAuthority {
+    /// The authority.
+    pub authority: Arc<Authority>,
+    /// The URLs of its resources.
+    pub urls: Urls,
+}
+
+#[derive(Deserialize)]
+struct AuthorityPath {
+    authority: String,
+}
+
+impl FromRequestParts<App> for AtAuthority {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, ApiError> {
+        let none = || ApiError::NotFound("there is no authority of this name");
+        let Path(path) = Path::<AuthorityPath>::from_request_parts(parts, app)
+            .await
+            .map_err(|_| none())?;
+        let name: AuthorityName = path.authority.parse().map_err(|_| none())?;
+        let authority = app.authorities.find(&name).await?.ok_or_else(none)?;
+        Ok(Self {
+            urls: app.url.authority(&name),
+            authority,
+        })
+    }
+}
+
+/// A request signed by an account.
+pub struct ByAccount {
+    /// Where it was sent.
+    pub at: AtAuthority,
+    /// Who signed it; valid.
+    pub account: Account,
+    /// The account's key.
+    pub key: PublicKey,
+    /// What was signed.
+    pub jws: Verified,
+}
+
+/// A request signed by a key that comes with it: newAccount, and revokeCert by the certificate's key.
+pub struct ByKey {
+    /// Where it was sent.
+    pub at: AtAuthority,
+    /// The key.
+    pub key: PublicKey,
+    /// What was signed.
+    pub jws: Verified,
+}
+
+/// A request signed one way or the other.
+pub enum Signed {
+    /// By an account.
+    Account(ByAccount),
+    /// By a key that comes with it.
+    Key(ByKey),
+}
+
+impl FromRequest<App> for Signed {
+    type Rejection = ApiError;
+
+    async fn from_request(request: Request, app: &App) -> Result<Self, ApiError> {
+        let (mut parts, body) = request.into_parts();
+        let content_type = parts
+            .headers
+            .get(CONTENT_TYPE)
+            .and_then(|value| value.to_str().ok());
+        media_type::require_jose_json(content_type)?;
+        let at = AtAuthority::from_request_parts(&mut parts, app).await?;
+        let body = to_bytes(body, MAX_BODY)
+            .await
+            .map_err(|_| JwsError::TooLarge)?;
+        let jws = Jws::parse(&body)?;
+        let path = parts
+            .uri
+            .path_and_query()
+            .map_or("/", http::uri::PathAndQuery::as_str);
+        jws.require_url(&app.url.of_request(path))?;
+        let nonce = app.open_nonce(jws.nonce())?;
+        let signed = match jws.key().clone() {
+            KeyReference::Jwk(key) => {
+                let jws = jws.verify(&key)?;
+                Self::Key(ByKey { at, key, jws })
+            }
+            KeyReference::Kid(kid) => {
+                let account = account_of(app, &at, &kid).await?;
+                let key = PublicKey::from_canonical(&account.jwk).map_err(|error| {
+                    ApiError::Internal(format!("account {}: jwk: {error}", account.id))
+                })?;
+                let jws = jws.verify(&key)?;
+                Self::Account(ByAccount {
+                    at,
+                    account,
+                    key,
+                    jws,
+                })
+            }
+        };
+        app.spend_nonce(nonce).await?;
+        Ok(signed)
+    }
+}
+
+async fn account_of(app: &App, at: &AtAuthority, kid: &str) -> Result<Account, ApiError> {
+    let none = || {
+        let detail = "there is no account of this URL (\"kid\") at this authority: create one with newAccount";
+        ApiError::new(ProblemKind::AccountDoesNotExist, detail)
+    };
+    let id = at.urls.account_of(kid).ok_or_else(none)?;
+    let account = app.store.accounts.find(id).await?.ok_or_else(none)?;
+    if account.authority != at.authority.name {
+        return Err(none());
+    }
+    match account.status {
+        AccountStatus::Valid => Ok(account),
+        AccountStatus::Deactivated | AccountStatus::Revoked => {
+            Err(ApiError::AccountUnusable(account.status.name()))
+        }
+    }
+}
+
+impl FromRequest<App> for ByAccount {
+    type Rejection = ApiError;
+
+    async fn from_request(request: Request, app: &App) -> Result<Self, ApiError> {
+        match Signed::from_request(request, app).await? {
+            Signed::Account(signed) => Ok(signed),
+            Signed::Key(_) => Err(ApiError::new(
+                ProblemKind::Malformed,
+                "this resource takes requests that name their account by \"kid\", not a \"jwk\" (RFC 8555 §6.2)",
+            )),
+        }
+    }
+}
+
+impl FromRequest<App> for ByKey {
+    type Rejection = ApiError;
+
+    async fn from_request(request: Request, app: &App) -> Result<Self, ApiError> {
+        match Signed::from_request(request, app).await? {
+            Signed::Key(signed) => Ok(signed),
+            Signed::Account(_) => Err(ApiError::new(
+                ProblemKind::Malformed,
+                "this resource takes requests that carry their key as \"jwk\", not a \"kid\" (RFC 8555 §7.3)",
+            )),
+        }
+    }
+}

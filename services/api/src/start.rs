@@ -1,0 +1,187 @@
+//! From settings to a serving API, and to its end.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use axum::Router;
+use axum::extract::Request;
+use axum::middleware::{Next, from_fn};
+use axum::response::{IntoResponse, Response};
+use certfleet_data_kit::{await_database, await_keks, register, store, vault};
+use certfleet_domain::{Clock, Identifier, SystemClock};
+use certfleet_service_kit::settings::{Acme, ApiSettings, TlsMode};
+use certfleet_service_kit::tls::{CertificateFiles, CertificateSlot, server_config};
+use certfleet_service_kit::{Context, Edge, Server, bind, probes};
+use certfleet_storage::jobs::JobFeed;
+use certfleet_storage::{Process, Store, Vault};
+use tokio_util::sync::CancellationToken;
+
+use crate::app::{App, Parts, Policy};
+use crate::authorities::Authorities;
+use crate::error::ApiError;
+use crate::server_certificate::ServerCertificate;
+use crate::urls::ExternalUrl;
+use crate::{nonce_key, routes};
+
+/// Serves until told to stop.
+pub async fn serve(context: Context<ApiSettings>) -> anyhow::Result<()> {
+    let settings = &context.settings;
+    let shutdown = &context.signals.shutdown;
+    let store = store(
+        &settings.database,
+        "certfleet-api",
+        context.metrics.registry(),
+    )
+    .await?;
+    let vault = vault(&store, &settings.kek)?;
+    // Bound before anything is waited for: a busy port is told at once.
+    let listener =
+        bind(settings.server.listen, settings.server.reuse_port).context("server.listen")?;
+    if await_database(&store, &context.health, shutdown)
+        .await?
+        .is_none()
+        || await_keks(&vault, &context.health, shutdown)
+            .await
+            .is_none()
+    {
+        return Ok(());
+    }
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    let Some(tls) = tls(&context, &store, &vault, &clock).await? else {
+        return Ok(());
+    };
+
+    let background = CancellationToken::new();
+    let app = App::new(Parts {
+        feed: JobFeed::of_finished(store.database(), background.clone()),
+        authorities: Authorities::new(store.authorities.clone()),
+        nonce_keys: nonce_key::load(&store, &vault).await?,
+        url: ExternalUrl::new(settings.server.external_url.as_str()),
+        policy: policy(&settings.acme)?,
+        clock,
+        store: store.clone(),
+    });
+    let process = Process {
+        id: context.server_id,
+        service: "api",
+        version: env!("CARGO_PKG_VERSION"),
+    };
+    let registration = register(&store, process).await?;
+    let server = Server {
+        listener,
+        router: router(app, &context),
+        tls,
+        drain: settings.server.shutdown_timeout,
+    };
+    context.health.started();
+    server.run(shutdown.clone()).await;
+    registration.end().await;
+    background.cancel();
+    Ok(())
+}
+
+fn router(app: App, context: &Context<ApiSettings>) -> Router {
+    let settings = &context.settings.server;
+    let edge = Edge::new(
+        settings.trusted_proxies.clone(),
+        Arc::clone(&context.metrics),
+    );
+    let ceiling = settings.write_timeout;
+    let acme = routes::acme::router(&app)
+        .fallback(|| async {
+            ApiError::NotFound("there is nothing at this URL; start from the directory")
+        })
+        .layer(from_fn(move |request, next| within(ceiling, request, next)))
+        .with_state(app);
+    edge.wrap(probes(Arc::clone(&context.health)).merge(acme))
+}
+
+/// The ceiling of every request: what takes longer is given up, and its client told to try again.
+async fn within(ceiling: Duration, request: Request, next: Next) -> Response {
+    match tokio::time::timeout(ceiling, next.run(request)).await {
+        Ok(response) => response,
+        Err(_) => ApiError::TooSlow.into_response(),
+    }
+}
+
+fn policy(acme: &Acme) -> anyhow::Result<Policy> {
+    Ok(Policy {
+        default_authority: acme.default_authority.clone(),
+        terms_of_service: acme
+            .terms_of_service
+            .as_ref()
+            .map(|url| url.as_str().to_owned()),
+        website: acme.website.as_ref().map(|url| url.as_str().to_owned()),
+        caa_identities: acme
+            .caa_identities
+            .iter()
+            .map(ToString::to_string)
+            .collect(),
+        nonce_lifetime: acme.nonce_lifetime.try_into()?,
+        order_lifetime: acme.order_lifetime.try_into()?,
+        pending_authorization_lifetime: acme.pending_authorization_lifetime.try_into()?,
+        answer_wait: acme.answer_wait,
+        retry_after: u32::try_from(acme.retry_after.as_secs())?,
+    })
+}
+
+type TlsConfig = Arc<rustls::ServerConfig>;
+
+/// How to speak TLS, if at all. `None` if told to stop before there was a certificate.
+async fn tls(
+    context: &Context<ApiSettings>,
+    store: &Store,
+    vault: &Vault,
+    clock: &Arc<dyn Clock>,
+) -> anyhow::Result<Option<Option<TlsConfig>>> {
+    let settings = &context.settings;
+    let signals = &context.signals;
+    let slot = CertificateSlot::default();
+    match settings.tls.mode {
+        TlsMode::Off => return Ok(Some(None)),
+        TlsMode::Files => {
+            let files = CertificateFiles {
+                certificate: settings
+                    .tls
+                    .certificate
+                    .clone()
+                    .context("tls.certificate")?,
+                key: settings.tls.key.clone().context("tls.key")?,
+            };
+            let watch = files.load(slot.clone())?;
+            tokio::spawn(watch.run(signals.reload.clone(), signals.shutdown.clone()));
+        }
+        TlsMode::Managed => {
+            let managed = ServerCertificate {
+                store: store.clone(),
+                vault: vault.clone(),
+                authority: settings.acme.default_authority.clone(),
+                names: own_names(settings)?,
+                slot: slot.clone(),
+            };
+            if managed
+                .await_first(clock.as_ref(), &signals.shutdown)
+                .await?
+                .is_none()
+            {
+                return Ok(None);
+            }
+            tokio::spawn(managed.keep(Arc::clone(clock)));
+        }
+    }
+    Ok(Some(Some(server_config(&slot)?)))
+}
+
+/// The names under which clients reach the API.
+fn own_names(settings: &ApiSettings) -> anyhow::Result<Vec<Identifier>> {
+    let host = settings.server.external_url.host();
+    let name = host
+        .parse()
+        .with_context(|| format!("server.external_url: {host}"))?;
+    let mut names: Vec<Identifier> = vec![name];
+    names.extend(settings.tls.names.iter().cloned());
+    names.sort();
+    names.dedup();
+    Ok(names)
+}

@@ -1,0 +1,172 @@
+//! The jobs in hand: carried out side by side, their leases renewed, handed back when time runs out.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use certfleet_domain::{LeaseToken, SystemRng};
+use certfleet_jobs::{Backoff, JobKey, Lease, Outcome};
+use certfleet_storage::Unit;
+use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::handlers::{HandlerError, Handlers};
+use crate::metrics::Metrics;
+
+/// A job in hand.
+struct Held {
+    token: LeaseToken,
+    /// Cancelled when the lease is lost.
+    lost: CancellationToken,
+}
+
+/// The jobs in hand. Clones share them.
+#[derive(Clone)]
+pub struct Crew {
+    handlers: Arc<Handlers>,
+    metrics: Metrics,
+    hands: Arc<Semaphore>,
+    held: Arc<Mutex<HashMap<JobKey, Held>>>,
+    tasks: TaskTracker,
+    /// Cancelled when running jobs are to be handed back.
+    hand_back: CancellationToken,
+}
+
+impl Crew {
+    /// With this many hands.
+    pub fn new(handlers: Arc<Handlers>, metrics: Metrics, hands: usize) -> Self {
+        Self {
+            handlers,
+            metrics,
+            hands: Arc::new(Semaphore::new(hands)),
+            held: Arc::default(),
+            tasks: TaskTracker::new(),
+            hand_back: CancellationToken::new(),
+        }
+    }
+
+    /// How many hands are free; waits until at least one is.
+    pub async fn free_hands(&self) -> usize {
+        // The semaphore is never closed.
+        drop(self.hands.acquire().await);
+        self.hands.available_permits()
+    }
+
+    /// The jobs in hand, each with the claim it was taken with.
+    pub fn held(&self) -> Vec<(JobKey, LeaseToken)> {
+        let held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
+        held.iter()
+            .map(|(key, held)| (key.clone(), held.token))
+            .collect()
+    }
+
+    /// Stops the work on jobs whose lease was lost: it could not be written any more.
+    pub fn discard(&self, lost: &[JobKey]) {
+        let held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
+        for held in lost.iter().filter_map(|key| held.get(key)) {
+            held.lost.cancel();
+        }
+    }
+
+    /// Takes a job in hand.
+    pub fn take(&self, lease: Lease) {
+        let lost = CancellationToken::new();
+        let held = Held {
+            token: lease.token,
+            lost: lost.clone(),
+        };
+        self.held
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .insert(lease.key.clone(), held);
+        let crew = self.clone();
+        self.tasks.spawn(async move {
+            let _hand = crew.hands.acquire().await;
+            if lost
+                .run_until_cancelled(Box::pin(crew.carry_out(&lease)))
+                .await
+                .is_none()
+            {
+                tracing::warn!(job = %lease.key, "the lease was lost; the work is stopped");
+            }
+            crew.forget(&lease);
+        });
+    }
+
+    /// A job is out of hand; unless it was claimed again here meanwhile.
+    fn forget(&self, lease: &Lease) {
+        let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
+        if held
+            .get(&lease.key)
+            .is_some_and(|held| held.token == lease.token)
+        {
+            held.remove(&lease.key);
+        }
+    }
+
+    async fn carry_out(&self, lease: &Lease) {
+        let kind = lease.job.kind();
+        let timer = self.metrics.started(kind);
+        let handled = self
+            .hand_back
+            .run_until_cancelled(Box::pin(self.handlers.handle(lease)))
+            .await;
+        let outcome = match handled {
+            None => self.end(lease, Outcome::Release).await,
+            Some(Ok(())) => "done",
+            Some(Err(HandlerError::LostLease)) => {
+                tracing::warn!(job = %lease.key, fence = lease.fence.0, "the lease was lost; the work is discarded");
+                "lost-lease"
+            }
+            Some(Err(HandlerError::Lasting(error))) => {
+                self.end(lease, Outcome::Fail { error }).await
+            }
+            Some(Err(error @ (HandlerError::Passing(_) | HandlerError::Changed))) => {
+                let outcome =
+                    Backoff::of(kind).after(lease.attempt, error.to_string(), &mut SystemRng);
+                self.end(lease, outcome).await
+            }
+        };
+        self.metrics.ended(kind, outcome, timer);
+    }
+
+    /// Ends an attempt that did not come to its end. If that cannot be written either, the lease will run out.
+    async fn end(&self, lease: &Lease, outcome: Outcome) -> &'static str {
+        let (name, result) = match &outcome {
+            Outcome::Done => ("done", Ok(Unit::default())),
+            Outcome::Release => ("released", Ok(Unit::default())),
+            Outcome::Retry { after, error } => {
+                tracing::warn!(job = %lease.key, attempt = lease.attempt, ?after, error, "to be tried again");
+                ("retried", Ok(Unit::default()))
+            }
+            Outcome::Fail { error } => {
+                tracing::error!(job = %lease.key, attempt = lease.attempt, error, "given up");
+                ("dead", self.handlers.give_up(lease).await)
+            }
+        };
+        let written = match result {
+            Ok(result) => self.handlers.end(lease, &outcome, result).await,
+            Err(error) => Err(error),
+        };
+        if let Err(error) = written {
+            tracing::warn!(job = %lease.key, %error, "the end of the attempt is not written; the lease will run out");
+        }
+        name
+    }
+
+    /// Waits for the jobs in hand, until `deadline` at most; those still running then are handed back.
+    pub async fn drain(&self, deadline: std::time::Duration) {
+        self.tasks.close();
+        if tokio::time::timeout(deadline, self.tasks.wait())
+            .await
+            .is_err()
+        {
+            tracing::warn!(
+                jobs = self.tasks.len(),
+                "handing back what is still running"
+            );
+            self.hand_back.cancel();
+            self.tasks.wait().await;
+        }
+    }
+}

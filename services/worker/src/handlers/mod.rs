@@ -1,0 +1,144 @@
+//! What is done for each kind of job, one file each.
+//!
+//! A handler reads what is stored, does its work with no transaction open, and writes the result together with the
+//! end of its lease. It may be killed anywhere and run again from the start.
+
+mod issue_server_certificate;
+mod sign_certificate;
+mod validate_challenge;
+
+use std::sync::Arc;
+
+use certfleet_domain::{Clock, InvalidTransition};
+use certfleet_jobs::{Job, Lease, Outcome};
+use certfleet_storage::{CommitError, StorageError, Store, Unit, Vault, VaultError};
+use certfleet_validation::Validator;
+
+use crate::issuing::Issuing;
+
+/// What handlers work with.
+pub struct Handlers {
+    /// The database.
+    pub store: Store,
+    /// The secrets.
+    pub vault: Vault,
+    /// What signs.
+    pub issuing: Issuing,
+    /// What proves control of names.
+    pub validator: Validator,
+    /// The clock.
+    pub clock: Arc<dyn Clock>,
+    /// How long a proven authorization counts.
+    pub authorization_lifetime: std::time::Duration,
+}
+
+/// Why a handler did not come to its end.
+#[derive(Debug, thiserror::Error)]
+pub enum HandlerError {
+    /// The lease was lost: another worker has the job now, and what was done here is discarded.
+    #[error("the lease was lost")]
+    LostLease,
+    /// What was read has changed meanwhile: start again at once.
+    #[error("changed meanwhile")]
+    Changed,
+    /// Trouble that may pass.
+    #[error("{0}")]
+    Passing(String),
+    /// Trouble that will not.
+    #[error("{0}")]
+    Lasting(String),
+}
+
+impl From<StorageError> for HandlerError {
+    fn from(error: StorageError) -> Self {
+        if error.is_passing() {
+            Self::Passing(error.to_string())
+        } else {
+            Self::Lasting(error.to_string())
+        }
+    }
+}
+
+impl From<VaultError> for HandlerError {
+    fn from(error: VaultError) -> Self {
+        match error {
+            VaultError::Storage(error) => error.into(),
+            // A KEK may come back: nothing is given up for want of it.
+            VaultError::Open(_)
+            | VaultError::Seal(_)
+            | VaultError::Malformed { .. }
+            | VaultError::Missing(_) => Self::Passing(error.to_string()),
+        }
+    }
+}
+
+impl From<InvalidTransition> for HandlerError {
+    fn from(error: InvalidTransition) -> Self {
+        Self::Lasting(error.to_string())
+    }
+}
+
+/// How often a handler starts again because what it read has changed.
+const STARTS: usize = 5;
+
+impl Handlers {
+    /// Carries out one job; its result, if there is one, is written when this returns.
+    pub async fn handle(&self, lease: &Lease) -> Result<(), HandlerError> {
+        for _ in 0..STARTS {
+            let done = match &lease.job {
+                Job::ValidateChallenge {
+                    authorization,
+                    challenge,
+                } => {
+                    self.validate_challenge(lease, *authorization, *challenge)
+                        .await
+                }
+                Job::SignCertificate { order } => self.sign_certificate(lease, *order).await,
+                Job::IssueServerCertificate {
+                    authority, names, ..
+                } => self.issue_server_certificate(lease, authority, names).await,
+            };
+            match done {
+                Err(HandlerError::Changed) => {}
+                done => return done,
+            }
+        }
+        Err(HandlerError::Passing(
+            "what it works on keeps changing".to_owned(),
+        ))
+    }
+
+    /// What is to be written beside the end of a job that is given up, so that nobody waits for it for ever.
+    pub async fn give_up(&self, lease: &Lease) -> Result<Unit, HandlerError> {
+        match &lease.job {
+            Job::ValidateChallenge {
+                authorization,
+                challenge,
+            } => self.give_up_validation(*authorization, *challenge).await,
+            Job::SignCertificate { order } => self.give_up_signing(*order).await,
+            Job::IssueServerCertificate { .. } => Ok(Unit::default()),
+        }
+    }
+
+    /// Writes the result and ends the job.
+    async fn finish(&self, lease: &Lease, result: Unit) -> Result<(), HandlerError> {
+        self.end(lease, &Outcome::Done, result).await
+    }
+
+    /// Writes how the attempt ended, and what goes with it.
+    pub async fn end(
+        &self,
+        lease: &Lease,
+        outcome: &Outcome,
+        result: Unit,
+    ) -> Result<(), HandlerError> {
+        match self.store.jobs.complete(lease, outcome, result).await {
+            Ok(()) => Ok(()),
+            Err(error) if error.is_lost_lease() => Err(HandlerError::LostLease),
+            Err(CommitError::Changed { .. } | CommitError::Duplicate { .. }) => {
+                Err(HandlerError::Changed)
+            }
+            Err(CommitError::Storage(error)) => Err(error.into()),
+        }
+    }
+}

@@ -1,0 +1,73 @@
+//! Signs the certificate that an order's finalization intended, exactly as it was recorded.
+
+use certfleet_domain::{
+    Certificate, CertificateId, CertificateState, Order, OrderId, OrderState, Problem, ProblemKind,
+};
+use certfleet_jobs::Lease;
+use certfleet_storage::Unit;
+
+use super::{HandlerError, Handlers};
+use crate::issuing::IssuingError;
+
+impl Handlers {
+    pub(super) async fn sign_certificate(
+        &self,
+        lease: &Lease,
+        order: OrderId,
+    ) -> Result<(), HandlerError> {
+        let Some((order, certificate)) = self.unsigned(order).await? else {
+            return self.finish(lease, Unit::default()).await;
+        };
+        let result = match self.issuing.sign(&certificate).await {
+            Ok(der) => {
+                let (id, serial) = (certificate.id, certificate.serial);
+                tracing::info!(order = %order.id, certificate = %id, %serial, "signed");
+                let issued = self.store.certificates.update(&certificate.issue(der)?)?;
+                issued.and(self.store.orders.update(&order.complete()?)?)
+            }
+            Err(IssuingError::Passing(why)) => return Err(HandlerError::Passing(why)),
+            Err(IssuingError::Refused(why)) => {
+                tracing::warn!(order = %order.id, why, "cannot be signed");
+                let problem = Problem::new(
+                    ProblemKind::BadCsr,
+                    format!("the certificate cannot be signed: {why}"),
+                );
+                self.store.orders.update(&order.fail(problem)?)?
+            }
+        };
+        self.finish(lease, result).await
+    }
+
+    /// The order and its intended certificate, if it is still to be signed.
+    async fn unsigned(&self, id: OrderId) -> Result<Option<(Order, Certificate)>, HandlerError> {
+        let Some(order) = self.store.orders.find(id).await? else {
+            return Ok(None);
+        };
+        let OrderState::Processing { certificate } = order.state else {
+            return Ok(None);
+        };
+        let certificate = self.intended(certificate).await?;
+        Ok(Some((order, certificate)))
+    }
+
+    async fn intended(&self, id: CertificateId) -> Result<Certificate, HandlerError> {
+        let found = self.store.certificates.find(id).await?;
+        found
+            .filter(|certificate| matches!(certificate.state, CertificateState::Intended { .. }))
+            .ok_or_else(|| {
+                HandlerError::Lasting(format!("certificate {id} is not there, or not as intended"))
+            })
+    }
+
+    pub(super) async fn give_up_signing(&self, order: OrderId) -> Result<Unit, HandlerError> {
+        let Some(order) = self.store.orders.find(order).await? else {
+            return Ok(Unit::default());
+        };
+        let OrderState::Processing { .. } = order.state else {
+            return Ok(Unit::default());
+        };
+        let detail = "the service could not sign the certificate; try again with a new order";
+        let failed = order.fail(Problem::new(ProblemKind::ServerInternal, detail))?;
+        Ok(self.store.orders.update(&failed)?)
+    }
+}

@@ -1,0 +1,102 @@
+//! Finds out whether a challenge is met (RFC 8555 §8), and writes what it found.
+
+use certfleet_acme::key_authorization;
+use certfleet_domain::{
+    Authorization, AuthorizationId, AuthorizationStatus, ChallengeId, ChallengeState, Problem,
+    ProblemKind,
+};
+use certfleet_jobs::Lease;
+use certfleet_storage::Unit;
+use certfleet_validation::{Attempt, ValidationError};
+
+use super::{HandlerError, Handlers};
+
+impl Handlers {
+    pub(super) async fn validate_challenge(
+        &self,
+        lease: &Lease,
+        authorization: AuthorizationId,
+        challenge: ChallengeId,
+    ) -> Result<(), HandlerError> {
+        let Some(authorization) = self.undecided(authorization, challenge).await? else {
+            return self.finish(lease, Unit::default()).await;
+        };
+        let attempt = self.attempt(&authorization, challenge).await?;
+        let verdict = self.validator.validate(&attempt).await;
+        let now = self.clock.now();
+        let decided = match verdict {
+            Ok(evidence) => {
+                tracing::info!(identifier = %attempt.identifier, kind = %attempt.kind, %evidence, "proven");
+                authorization.prove(challenge, now, now + self.authorization_lifetime)
+            }
+            Err(ValidationError::Failed(problem)) => {
+                let (kind, why) = (attempt.kind, &problem.detail);
+                tracing::info!(identifier = %attempt.identifier, %kind, why, "not proven");
+                authorization.fail(challenge, now, problem)
+            }
+            Err(ValidationError::Retry { why }) => return Err(HandlerError::Passing(why)),
+        };
+        match decided {
+            Ok(decided) => {
+                self.finish(lease, self.store.authorizations.update(&decided)?)
+                    .await
+            }
+            // Its time ran out while we looked.
+            Err(_) => self.finish(lease, Unit::default()).await,
+        }
+    }
+
+    /// The authorization, if the challenge is still to be decided.
+    async fn undecided(
+        &self,
+        id: AuthorizationId,
+        challenge: ChallengeId,
+    ) -> Result<Option<Authorization>, HandlerError> {
+        let Some(authorization) = self.store.authorizations.find(id).await? else {
+            return Ok(None);
+        };
+        let pending = authorization.status(self.clock.now()) == AuthorizationStatus::Pending;
+        let open =
+            authorization
+                .challenge(challenge)
+                .is_some_and(|challenge| match challenge.state {
+                    ChallengeState::Pending | ChallengeState::Processing => true,
+                    ChallengeState::Valid { .. } | ChallengeState::Invalid { .. } => false,
+                });
+        Ok((pending && open).then_some(authorization))
+    }
+
+    async fn attempt(
+        &self,
+        authorization: &Authorization,
+        challenge: ChallengeId,
+    ) -> Result<Attempt, HandlerError> {
+        let id = authorization.id;
+        let lasting = |why: &str| HandlerError::Lasting(format!("authorization {id}: {why}"));
+        let challenge = authorization
+            .challenge(challenge)
+            .ok_or_else(|| lasting("has no such challenge"))?;
+        let account = self.store.accounts.find(authorization.account).await?;
+        let account = account.ok_or_else(|| lasting("has no account"))?;
+        Ok(Attempt {
+            identifier: authorization.identifier.clone(),
+            kind: challenge.kind,
+            token: challenge.token.clone(),
+            key_authorization: key_authorization(challenge.token.as_str(), &account.thumbprint),
+        })
+    }
+
+    pub(super) async fn give_up_validation(
+        &self,
+        authorization: AuthorizationId,
+        challenge: ChallengeId,
+    ) -> Result<Unit, HandlerError> {
+        let Some(authorization) = self.undecided(authorization, challenge).await? else {
+            return Ok(Unit::default());
+        };
+        let detail = "the service could not carry out the validation; try again with a new order";
+        let problem = Problem::new(ProblemKind::ServerInternal, detail);
+        let failed = authorization.fail(challenge, self.clock.now(), problem)?;
+        Ok(self.store.authorizations.update(&failed)?)
+    }
+}

@@ -1,0 +1,112 @@
+//! From settings to a working worker, and to its end.
+
+use std::sync::Arc;
+
+use anyhow::Context as _;
+use certfleet_data_kit::{await_database, await_keks, register, store, vault};
+use certfleet_domain::{Clock, SystemClock};
+use certfleet_jobs::JobKind;
+use certfleet_service_kit::Context;
+use certfleet_service_kit::settings::{Validation, WorkerSettings};
+use certfleet_storage::Process;
+use certfleet_storage::jobs::JobFeed;
+use certfleet_validation::{ValidationSettings, Validator};
+use tokio_util::sync::CancellationToken;
+
+use crate::claim_loop::{ClaimLoop, renew_leases};
+use crate::crew::Crew;
+use crate::handlers::Handlers;
+use crate::issuing::Issuing;
+use crate::metrics::Metrics;
+
+/// Works until told to stop; then finishes what is in hand, within the drain timeout, and hands back the rest.
+pub async fn work(context: Context<WorkerSettings>) -> anyhow::Result<()> {
+    let settings = &context.settings;
+    let shutdown = &context.signals.shutdown;
+    let kinds = kinds(&settings.worker.kinds)?;
+    let store = store(
+        &settings.database,
+        "certfleet-worker",
+        context.metrics.registry(),
+    )
+    .await?;
+    let vault = vault(&store, &settings.kek)?;
+    if await_database(&store, &context.health, shutdown)
+        .await?
+        .is_none()
+        || await_keks(&vault, &context.health, shutdown)
+            .await
+            .is_none()
+    {
+        return Ok(());
+    }
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    let handlers = Handlers {
+        issuing: Issuing::new(store.clone(), vault.clone()),
+        validator: Validator::new(validation(&settings.validation)).context("validation")?,
+        authorization_lifetime: settings.acme.authorization_lifetime,
+        clock: Arc::clone(&clock),
+        store: store.clone(),
+        vault,
+    };
+    let hands = usize::try_from(settings.worker.concurrency)?;
+    let crew = Crew::new(
+        Arc::new(handlers),
+        Metrics::register(context.metrics.registry())?,
+        hands,
+    );
+
+    let background = CancellationToken::new();
+    let process = Process {
+        id: context.server_id,
+        service: "worker",
+        version: env!("CARGO_PKG_VERSION"),
+    };
+    let registration = register(&store, process).await?;
+    let claimer = || {
+        store
+            .jobs
+            .claimer(context.server_id, kinds.clone(), settings.worker.lease)
+    };
+    tokio::spawn({
+        let renewing = renew_leases(claimer(), crew.clone());
+        let background = background.clone();
+        async move { background.run_until_cancelled(renewing).await }
+    });
+    let claiming = ClaimLoop {
+        claimer: claimer(),
+        feed: JobFeed::of_queued(store.database(), background.clone()),
+        alive: registration.alive(),
+        crew: crew.clone(),
+        poll_interval: settings.worker.poll_interval,
+    };
+    context.health.started();
+    claiming.run(clock.as_ref(), shutdown.clone()).await;
+    registration.end().await;
+    crew.drain(settings.worker.drain_timeout).await;
+    background.cancel();
+    Ok(())
+}
+
+fn kinds(names: &[String]) -> anyhow::Result<Vec<JobKind>> {
+    if names.is_empty() {
+        return Ok(JobKind::ALL.to_vec());
+    }
+    let parse = |name: &String| name.parse().context("worker.kinds");
+    names.iter().map(parse).collect()
+}
+
+fn validation(settings: &Validation) -> ValidationSettings {
+    ValidationSettings {
+        allowed_networks: settings.allow_networks.as_slice().to_vec(),
+        http_port: settings.http_port,
+        tls_alpn_port: settings.tls_alpn_port,
+        resolvers: settings
+            .resolvers
+            .iter()
+            .map(|resolver| resolver.0)
+            .collect(),
+        total_timeout: settings.timeout,
+        ..ValidationSettings::default()
+    }
+}

@@ -1,0 +1,104 @@
+//! The database and the secrets of a service: opened, checked, told to the probes.
+//!
+//! What `certfleet-service-kit` is for the process, this is for its data. A service that [`open`]s gets a store whose
+//! schema it knows and secrets that it can open; until it does, its `/readyz` says what is missing, and it writes
+//! nothing.
+
+mod checks;
+mod registration;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use certfleet_migrations::require_compatible;
+use certfleet_service_kit::Health;
+use certfleet_service_kit::settings::{Database, Kek};
+use certfleet_storage::{ConnectSettings, Metrics, Store, Vault};
+use prometheus::Registry;
+use tokio_util::sync::CancellationToken;
+
+pub use checks::{check_database, check_keks};
+pub use registration::{Registration, register};
+
+/// How often a service that waits for its database or its KEK looks again.
+const LOOK: Duration = Duration::from_secs(1);
+
+/// A store over the database of the settings; nothing is connected yet.
+pub async fn store(
+    settings: &Database,
+    app_name: &str,
+    registry: &Registry,
+) -> anyhow::Result<Store> {
+    let connect = ConnectSettings {
+        uri: settings.uri.expose().to_owned(),
+        database: settings.name.clone(),
+        max_pool_size: settings.max_pool_size,
+        connect_timeout: settings.connect_timeout,
+        server_selection_timeout: settings.server_selection_timeout,
+        heartbeat: settings.heartbeat,
+        app_name: app_name.to_owned(),
+    };
+    let metrics = Metrics::register(registry)?;
+    Store::connect(&connect, metrics)
+        .await
+        .context("database.uri")
+}
+
+/// The secrets of the store, under the KEKs of the settings.
+pub fn vault(store: &Store, settings: &Kek) -> anyhow::Result<Vault> {
+    Ok(Vault::new(store, Arc::new(settings.keyring()?)))
+}
+
+/// Registers the database with the probes, waits until it answers, and makes sure that its schema is known.
+///
+/// `None` if `shutdown` came first.
+///
+/// # Errors
+/// A schema that this build does not know, or one that lacks a step: waiting does not mend it.
+pub async fn await_database(
+    store: &Store,
+    health: &Health,
+    shutdown: &CancellationToken,
+) -> anyhow::Result<Option<()>> {
+    check_database(store, health);
+    loop {
+        match store.ping().await {
+            Ok(()) => break,
+            Err(error) => tracing::warn!(%error, "waiting for the database"),
+        }
+        if pause(shutdown).await.is_none() {
+            return Ok(None);
+        }
+    }
+    require_compatible(store.database()).await?;
+    Ok(Some(()))
+}
+
+/// Registers the KEKs with the probes, and waits until all that secrets are sealed under are at hand.
+///
+/// `None` if `shutdown` came first.
+pub async fn await_keks(
+    vault: &Vault,
+    health: &Health,
+    shutdown: &CancellationToken,
+) -> Option<()> {
+    check_keks(vault, health);
+    loop {
+        match vault.missing_keks().await {
+            Ok(missing) if missing.is_empty() => return Some(()),
+            Ok(missing) => {
+                tracing::error!(
+                    keks = missing.join(", "),
+                    "KEKs that secrets are sealed under are not at hand"
+                );
+            }
+            Err(error) => tracing::warn!(%error, "waiting for the database"),
+        }
+        pause(shutdown).await?;
+    }
+}
+
+async fn pause(shutdown: &CancellationToken) -> Option<()> {
+    shutdown.run_until_cancelled(tokio::time::sleep(LOOK)).await
+}
