@@ -1,0 +1,19 @@
+//! What tests stand on: a real replica set with a database each, and a server that meets ACME challenges.
+//!
+//! Dev only. It panics where a test would, with a line that says what to do.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::missing_panics_doc,
+    reason = "a test that cannot be set up has to fail, and panicking is how tests fail"
+)]
+
+mod challenges;
+mod database;
+mod janitor;
+mod replica_set;
+
+pub use challenges::{ChallengeServer, Ports, Query};
+pub use database::{TestDatabase, database};
+pub use replica_set::{mongo_uri, tools_directory};
