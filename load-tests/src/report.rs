@@ -59,7 +59,7 @@ pub(crate) fn bench(report: &BenchReport) -> Result<()> {
         settings.measured_seconds,
         settings.warm_up_seconds,
     ))?;
-    say(&overview(&report.peers).to_string())?;
+    say(&format!("\n{}\n", overview(&report.peers)))?;
     for ratio in &report.ratios {
         say(&format!(
             "{} / {} = {:.2}x (median of {} rounds; {:.2}..{:.2})",
@@ -111,15 +111,15 @@ fn overview(peers: &[PeerReport]) -> Table {
 }
 
 fn detail(peer: &PeerReport) -> Result<()> {
-    say(&format!("\n{} ({})", peer.kind.name(), peer.title))?;
+    say(&format!("\n{} ({})\n", peer.kind.name(), peer.title))?;
     say(&steps(&peer.together).to_string())?;
-    say(&services(peer).to_string())?;
+    say(&format!("\n{}\n", services(peer)))?;
     if !peer.database_per_flow.is_empty() {
         let mut table = table(&["database, primary", "per flow"]);
         for (name, value) in &peer.database_per_flow {
             table.add_row([name.clone(), format!("{:.2}", value.median)]);
         }
-        say(&table.to_string())?;
+        say(&format!("{table}\n"))?;
     }
     tell_hangs(peer)?;
     let programs = peer.programs.iter();

@@ -80,10 +80,12 @@ impl Managed {
         let mut transport = Transport::new(Arc::clone(tls), Reach::Loopback);
         loop {
             let answer = transport.send(Method::GET, directory, String::new()).await;
-            if answer.is_ok_and(|answer| answer.status == StatusCode::OK) {
-                return Ok(());
-            }
-            self.still_starting(deadline).await?;
+            let why = match answer {
+                Ok(answer) if answer.status == StatusCode::OK => return Ok(()),
+                Ok(answer) => format!("{directory} answers {}", answer.status),
+                Err(error) => format!("{directory}: {error:#}"),
+            };
+            self.still_starting(deadline).await.context(why)?;
         }
     }
 
@@ -133,11 +135,21 @@ impl Managed {
 }
 
 impl Drop for Managed {
-    /// For ways out that did not come by `stop`: asked, not killed, because it may have children to end.
+    /// For ways out that did not come by `stop`, an interrupt during its start: asked and waited for, because it
+    /// may have children to end. Blocks the thread, which has nothing else to do on the way out.
     fn drop(&mut self) {
-        if matches!(self.child.try_wait(), Ok(None)) {
-            drop(self.thaw());
-            drop(self.signal(Signal::SIGTERM));
+        if !matches!(self.child.try_wait(), Ok(None)) {
+            return;
+        }
+        drop(self.thaw());
+        drop(self.signal(Signal::SIGTERM));
+        let deadline = Instant::now() + STOP_TIME;
+        while matches!(self.child.try_wait(), Ok(None)) {
+            if Instant::now() >= deadline {
+                drop(self.child.start_kill());
+                return;
+            }
+            std::thread::sleep(LOOK_AGAIN);
         }
     }
 }
