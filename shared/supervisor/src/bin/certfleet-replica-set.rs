@@ -16,8 +16,10 @@ use tokio::signal::unix::{SignalKind, signal};
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
     let mut arguments = std::env::args_os().skip(1);
-    let Some(directory) = arguments.next() else {
-        return fail("usage: certfleet-replica-set DIRECTORY [COMMAND [ARGUMENT]...]");
+    let directory = match arguments.next() {
+        Some(directory) if !directory.to_string_lossy().starts_with('-') => directory,
+        // Nobody means a directory of the name `--help`.
+        _ => return fail("usage: certfleet-replica-set DIRECTORY [COMMAND [ARGUMENT]...]"),
     };
     match run(Path::new(&directory), arguments.collect()).await {
         Ok(code) => ExitCode::from(code),
