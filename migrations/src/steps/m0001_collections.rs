@@ -6,20 +6,35 @@
 
 use bson::doc;
 use certfleet_storage::collections::{
-    ACCOUNTS, ALL, AUTHORIZATIONS, CERTIFICATES, JOBS, ORDERS, PROCESSES,
+    ACCOUNTS, AUTHORITIES, AUTHORIZATIONS, CERTIFICATES, JOBS, LEASES, MIGRATIONS, NONCES, ORDERS,
+    PROCESSES, SECRETS,
 };
 
 use crate::operation::{Index, Operation};
 use crate::step::Step;
 
+const COLLECTIONS: [&str; 11] = [
+    ACCOUNTS,
+    ORDERS,
+    AUTHORIZATIONS,
+    CERTIFICATES,
+    AUTHORITIES,
+    NONCES,
+    JOBS,
+    LEASES,
+    PROCESSES,
+    SECRETS,
+    MIGRATIONS,
+];
+
 const DAY: i32 = 24 * 60 * 60;
 
 pub(super) fn step() -> Step {
-    let collections = ALL.iter().copied().map(Operation::CreateCollection);
+    let collections = COLLECTIONS.map(Operation::CreateCollection);
     Step {
         number: 1,
         name: "collections",
-        operations: collections.chain(indexes()).collect(),
+        operations: collections.into_iter().chain(indexes()).collect(),
     }
 }
 
