@@ -1,0 +1,18 @@
+//! Storage against a real replica set of three members: what it promises, raced for from several stores at once.
+
+#![expect(clippy::expect_used, reason = "a test says what it expects")]
+
+mod corruption;
+mod entities;
+mod feed;
+mod group_commit;
+mod jobs;
+mod leadership;
+mod leases;
+mod nonces;
+mod processes;
+mod queries;
+mod recovery;
+mod repositories;
+mod retention;
+mod support;

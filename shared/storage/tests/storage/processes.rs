@@ -1,0 +1,39 @@
+//! The register of processes.
+
+use certfleet_storage::Process;
+use certfleet_storage::collections::PROCESSES;
+use mongodb::bson::doc;
+
+use crate::support::{server_id, space};
+
+#[tokio::test]
+async fn who_was_seen_is_alive_until_it_goes_or_falls_silent() {
+    let space = space().await;
+    let processes = &space.store.processes;
+    let process = |service| Process {
+        id: server_id(),
+        service,
+        version: "1",
+    };
+    let (worker, silent, api) = (process("worker"), process("worker"), process("api"));
+    for process in [&worker, &silent, &api] {
+        processes.seen(process).await.expect("seen");
+        processes.seen(process).await.expect("seen again");
+    }
+    let mut alive = processes.alive("worker").await.expect("a read");
+    alive.sort();
+    let mut due = vec![worker.id, silent.id];
+    due.sort();
+    assert_eq!(alive, due);
+
+    let long_ago = vec![doc! { "$set": { "last_seen": { "$subtract": ["$$NOW", 11_000] } } }];
+    let filter = doc! { "_id": silent.id.to_string() };
+    assert_eq!(space.alter(PROCESSES, filter, long_ago).await, 1);
+    assert_eq!(
+        processes.alive("worker").await.expect("a read"),
+        [worker.id]
+    );
+    processes.gone(worker.id).await.expect("gone");
+    assert_eq!(processes.alive("worker").await.expect("a read"), []);
+    assert_eq!(processes.alive("api").await.expect("a read"), [api.id]);
+}

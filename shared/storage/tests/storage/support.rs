@@ -1,0 +1,106 @@
+//! A database of its own for each test, and waiting.
+
+use std::time::Duration;
+
+use certfleet_domain::{ServerId, SystemClock, SystemRng};
+use certfleet_storage::{ConnectSettings, Metrics, Store};
+use certfleet_testkit::TestDatabase;
+use mongodb::bson::Document;
+use mongodb::options::UpdateModifications;
+use prometheus::Registry;
+use tokio::time::{Instant, sleep};
+
+/// Longer than anything here takes on a busy machine.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// A database of its own, with the schema in place.
+pub struct Space {
+    database: TestDatabase,
+    /// The first process's store.
+    pub store: Store,
+    registry: Registry,
+}
+
+/// A new database.
+pub async fn space() -> Space {
+    let database = certfleet_testkit::database().await;
+    let (store, registry) = connect(&database).await;
+    certfleet_migrations::migrate(&store, server_id())
+        .await
+        .expect("the schema is put in place");
+    Space {
+        database,
+        store,
+        registry,
+    }
+}
+
+async fn connect(database: &TestDatabase) -> (Store, Registry) {
+    let settings = ConnectSettings {
+        uri: database.uri().to_owned(),
+        database: database.name().to_owned(),
+        max_pool_size: 20,
+        connect_timeout: Duration::from_secs(5),
+        server_selection_timeout: Duration::from_secs(10),
+        heartbeat: Duration::from_secs(1),
+        app_name: "storage-tests".to_owned(),
+    };
+    let registry = Registry::new();
+    let metrics = Metrics::register(&registry).expect("a registry of its own");
+    let store = Store::connect(&settings, metrics).await.expect("a store");
+    (store, registry)
+}
+
+impl Space {
+    /// Another process's store: it shares nothing with the first but the database.
+    pub async fn another(&self) -> Store {
+        connect(&self.database).await.0
+    }
+
+    /// A collection, as it lies.
+    pub fn raw(&self, collection: &str) -> mongodb::Collection<Document> {
+        self.store.database().collection(collection)
+    }
+
+    /// Changes documents behind the store's back. Gives how many.
+    pub async fn alter(
+        &self,
+        collection: &str,
+        filter: Document,
+        update: impl Into<UpdateModifications>,
+    ) -> u64 {
+        let altered = self.raw(collection).update_many(filter, update).await;
+        altered.expect("written").modified_count
+    }
+
+    /// The value of a counter of the first store, over all of its labels that include this one.
+    pub fn counter(&self, name: &str, label: Option<&str>) -> f64 {
+        self.registry
+            .gather()
+            .iter()
+            .filter(|family| family.name() == name)
+            .flat_map(prometheus::proto::MetricFamily::get_metric)
+            .filter(|metric| {
+                label.is_none_or(|due| metric.get_label().iter().any(|pair| pair.value() == due))
+            })
+            .map(|metric| metric.get_counter().get_value())
+            .sum()
+    }
+}
+
+/// A new process's id.
+pub fn server_id() -> ServerId {
+    ServerId::generate(&SystemClock, &mut SystemRng)
+}
+
+/// Asks again and again until there is an answer; what is waited for is the database's clock.
+pub async fn eventually<T>(what: &str, mut ask: impl AsyncFnMut() -> Option<T>) -> T {
+    let until = Instant::now() + PATIENCE;
+    loop {
+        if let Some(answer) = ask().await {
+            return answer;
+        }
+        assert!(Instant::now() < until, "waited in vain for {what}");
+        sleep(Duration::from_millis(10)).await;
+    }
+}
