@@ -1,13 +1,9 @@
 //! From settings to a serving API, and to its end.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use anyhow::Context as _;
 use axum::Router;
-use axum::extract::Request;
-use axum::middleware::{Next, from_fn};
-use axum::response::{IntoResponse, Response};
 use certfleet_data_kit::{await_database, await_keks, register, store, vault};
 use certfleet_domain::{Clock, Identifier, SystemClock};
 use certfleet_service_kit::settings::{Acme, ApiSettings, TlsMode};
@@ -19,7 +15,6 @@ use tokio_util::sync::CancellationToken;
 
 use crate::app::{App, Parts, Policy};
 use crate::authorities::Authorities;
-use crate::error::ApiError;
 use crate::server_certificate::ServerCertificate;
 use crate::urls::ExternalUrl;
 use crate::{nonce_key, routes};
@@ -87,22 +82,8 @@ fn router(app: App, context: &Context<ApiSettings>) -> Router {
         settings.trusted_proxies.clone(),
         Arc::clone(&context.metrics),
     );
-    let ceiling = settings.write_timeout;
-    let acme = routes::acme::router(&app)
-        .fallback(|| async {
-            ApiError::NotFound("there is nothing at this URL; start from the directory")
-        })
-        .layer(from_fn(move |request, next| within(ceiling, request, next)))
-        .with_state(app);
+    let acme = routes::acme::router(&app, settings.write_timeout).with_state(app);
     edge.wrap(probes(Arc::clone(&context.health)).merge(acme))
-}
-
-/// The ceiling of every request: what takes longer is given up, and its client told to try again.
-async fn within(ceiling: Duration, request: Request, next: Next) -> Response {
-    match tokio::time::timeout(ceiling, next.run(request)).await {
-        Ok(response) => response,
-        Err(_) => ApiError::TooSlow.into_response(),
-    }
 }
 
 fn policy(acme: &Acme) -> anyhow::Result<Policy> {

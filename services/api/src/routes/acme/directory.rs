@@ -7,11 +7,18 @@ use certfleet_domain::Authority;
 
 use crate::app::App;
 use crate::error::ApiError;
-use crate::signed::AtAuthority;
+use crate::signed::{AtAuthority, ByAccount};
 use crate::urls::Urls;
 
 pub async fn get(State(app): State<App>, at: AtAuthority) -> Json<Directory> {
     Json(directory(&app, &at.authority, &at.urls))
+}
+
+/// The same by POST-as-GET (RFC 8555 §6.3).
+pub async fn post(State(app): State<App>, request: ByAccount) -> Result<Json<Directory>, ApiError> {
+    request.jws.expect_post_as_get()?;
+    let at = &request.at;
+    Ok(Json(directory(&app, &at.authority, &at.urls)))
 }
 
 /// The directory of the default authority.

@@ -16,6 +16,8 @@ mod orders;
 mod replaces;
 mod revoke_cert;
 
+use std::time::Duration;
+
 use axum::Router;
 use axum::extract::{Request, State};
 use axum::middleware::{self, Next};
@@ -29,11 +31,16 @@ use crate::error::ApiError;
 
 const REPLAY_NONCE: HeaderName = HeaderName::from_static("replay-nonce");
 
-/// All ACME resources.
-pub fn router(app: &App) -> Router<App> {
+/// All ACME resources, and the answer to requests for anything else. No request takes longer than `ceiling`.
+pub fn router(app: &App, ceiling: Duration) -> Router<App> {
     let of_authority = Router::new()
-        .route("/directory", get(directory::get))
-        .route("/new-nonce", get(new_nonce::get).head(new_nonce::head))
+        .route("/directory", get(directory::get).post(directory::post))
+        .route(
+            "/new-nonce",
+            get(new_nonce::get)
+                .head(new_nonce::head)
+                .post(new_nonce::post),
+        )
         .route("/new-account", post(new_account::post))
         .route("/new-order", post(new_order::post))
         .route("/new-authz", post(new_authz::post))
@@ -58,7 +65,21 @@ pub fn router(app: &App) -> Router<App> {
         .route("/directory", get(directory::get_default))
         .nest("/acme/{authority}", of_authority)
         .method_not_allowed_fallback(|| async { ApiError::MethodNotAllowed })
+        .fallback(|| async {
+            ApiError::NotFound("there is nothing at this URL; start from the directory")
+        })
+        .layer(middleware::from_fn(move |request, next| {
+            within(ceiling, request, next)
+        }))
+        // Outermost, so that no error lacks a nonce.
         .layer(middleware::from_fn_with_state(app.clone(), fresh_nonce))
+}
+
+/// What takes longer is given up, and its client told to try again.
+async fn within(ceiling: Duration, request: Request, next: Next) -> Result<Response, ApiError> {
+    tokio::time::timeout(ceiling, next.run(request))
+        .await
+        .map_err(|_| ApiError::TooSlow)
 }
 
 /// A fresh nonce with every answer to a POST, errors included (RFC 8555 §6.5); and nothing of it is to be cached.
