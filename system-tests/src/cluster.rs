@@ -1,0 +1,332 @@
+//! The cluster that the tests run against: `certfleet up`, two replicas of each service over three mongods.
+
+use std::collections::BTreeMap;
+use std::ops::Deref;
+use std::path::{Path, PathBuf};
+use std::sync::LazyLock;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, bail, ensure};
+use certfleet_supervisor::{Manifest, ProcessEntry, Signal, pick_free_ports};
+use certfleet_testkit::ChallengeServer;
+use nix::unistd::Pid;
+use tokio::runtime::Runtime;
+use tokio::sync::{OnceCell, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use tokio::time::{Instant, sleep};
+
+use crate::acme::Acme;
+use crate::database::Database;
+use crate::launch::{Binaries, Launched};
+
+/// How long it may take from nothing to the first certificate, on a busy machine.
+const START_WITHIN: Duration = Duration::from_secs(180);
+/// Between two looks at something that nothing announces.
+const PAUSE: Duration = Duration::from_millis(50);
+/// How long a claim lasts. Shorter than in production, so that what a killed worker had in hand is taken up again
+/// within the patience of a test.
+const LEASE: &str = "10s";
+
+/// A running cluster.
+pub struct Cluster {
+    manifest: Manifest,
+    data: PathBuf,
+    answers: ChallengeServer,
+    port: u16,
+    _launched: Launched,
+}
+
+/// What the challenge server runs on: the runtime of a test ends with it.
+static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| {
+    #[expect(clippy::expect_used, reason = "without threads there is no test")]
+    tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(1)
+        .enable_all()
+        .build()
+        .expect("no threads")
+});
+
+static CLUSTER: OnceCell<Result<Cluster, String>> = OnceCell::const_new();
+static GATE: RwLock<()> = RwLock::const_new(());
+
+/// The cluster, beside other tests. Those that want it alone wait until this is dropped.
+pub struct Shared {
+    _gate: RwLockReadGuard<'static, ()>,
+    cluster: &'static Cluster,
+}
+
+/// The cluster, for one test alone.
+pub struct Alone {
+    _gate: RwLockWriteGuard<'static, ()>,
+    cluster: &'static Cluster,
+}
+
+impl Deref for Shared {
+    type Target = Cluster;
+
+    fn deref(&self) -> &Cluster {
+        self.cluster
+    }
+}
+
+impl Deref for Alone {
+    type Target = Cluster;
+
+    fn deref(&self) -> &Cluster {
+        self.cluster
+    }
+}
+
+impl Cluster {
+    /// The cluster of this test program, started when the first test asks for it.
+    pub async fn shared() -> Result<Shared> {
+        Ok(Shared {
+            _gate: GATE.read().await,
+            cluster: Self::of_this_program().await?,
+        })
+    }
+
+    /// The same, with no other test running on it until this is dropped: for what breaks things.
+    pub async fn alone() -> Result<Alone> {
+        Ok(Alone {
+            _gate: GATE.write().await,
+            cluster: Self::of_this_program().await?,
+        })
+    }
+
+    async fn of_this_program() -> Result<&'static Self> {
+        let started = CLUSTER
+            .get_or_init(async || {
+                let starting = RUNTIME.spawn(Self::start());
+                let started = starting.await.unwrap_or_else(|panic| Err(panic.into()));
+                started.map_err(|error| format!("{error:#}"))
+            })
+            .await;
+        started
+            .as_ref()
+            .map_err(|error| anyhow::anyhow!("no cluster: {error}"))
+    }
+
+    async fn start() -> Result<Self> {
+        // Another library may have been first.
+        let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+        let binaries = Binaries::find()?;
+        let data = tempfile::Builder::new()
+            .prefix("certfleet-system-")
+            .tempdir()?
+            .keep();
+        let answers = ChallengeServer::start().await;
+        let port = pick_free_ports(1)?[0];
+        let arguments = [
+            ("--api", "2".to_owned()),
+            ("--worker", "2".to_owned()),
+            ("--scheduler", "2".to_owned()),
+            ("--port", port.to_string()),
+            ("--http01-port", answers.http01().port().to_string()),
+            ("--tls-alpn-port", answers.tls_alpn01().port().to_string()),
+            ("--resolver", answers.dns().to_string()),
+        ];
+        let arguments: Vec<String> = arguments
+            .into_iter()
+            .flat_map(|(name, value)| [name.to_owned(), value])
+            .chain(["--json".to_owned()])
+            .collect();
+        let environment = [("CERTFLEET_WORKER_LEASE", LEASE)];
+        let logs = binaries.logs("log");
+        let mut launched = Launched::start(&binaries, &data, &logs, &arguments, &environment)?;
+        let manifest = await_manifest(&data, &logs, &mut launched).await?;
+        Ok(Self {
+            manifest,
+            data,
+            answers,
+            port,
+            _launched: launched,
+        })
+    }
+
+    /// The URL of the directory.
+    pub fn directory(&self) -> &str {
+        &self.manifest.endpoints.directory
+    }
+
+    /// The base URL of the API.
+    pub fn api(&self) -> &str {
+        &self.manifest.endpoints.api
+    }
+
+    /// The port that the API replicas share.
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// The root certificate, PEM.
+    pub fn root(&self) -> &Path {
+        &self.manifest.endpoints.root
+    }
+
+    /// The key encryption key's file.
+    pub fn kek_file(&self) -> &Path {
+        &self.manifest.endpoints.kek_file
+    }
+
+    /// The connection string of the replica set.
+    pub fn mongo_uri(&self) -> &str {
+        &self.manifest.mongo_uri
+    }
+
+    /// The database's name.
+    pub fn database_name(&self) -> &str {
+        &self.manifest.endpoints.database
+    }
+
+    /// The data directory.
+    pub fn data(&self) -> &Path {
+        &self.data
+    }
+
+    /// Where the logs are.
+    pub fn logs(&self) -> PathBuf {
+        self.data.join("log")
+    }
+
+    /// What the workers find when they validate: all names lead to it.
+    pub fn answers(&self) -> &ChallengeServer {
+        &self.answers
+    }
+
+    /// A look at the documents.
+    pub async fn database(&self) -> Result<Database> {
+        Database::connect(self.mongo_uri(), self.database_name()).await
+    }
+
+    /// A new HTTP client that trusts the root, and nothing else; each request on a connection of its own, so that they
+    /// spread over the replicas.
+    pub fn http(&self) -> Result<reqwest::Client> {
+        Ok(self
+            .http_builder()?
+            .http1_only()
+            .pool_max_idle_per_host(0)
+            .build()?)
+    }
+
+    /// A client to be built otherwise.
+    pub fn http_builder(&self) -> Result<reqwest::ClientBuilder> {
+        let root = std::fs::read(self.root())?;
+        let root = reqwest::Certificate::from_pem_bundle(&root)?;
+        Ok(reqwest::Client::builder()
+            .tls_certs_only(root)
+            .no_proxy()
+            .redirect(reqwest::redirect::Policy::none())
+            .timeout(Duration::from_secs(60)))
+    }
+
+    /// A new ACME client whose requests spread over the replicas.
+    pub async fn acme(&self) -> Result<Acme> {
+        Acme::connect(self.http()?, self.directory()).await
+    }
+
+    /// The processes as they are now.
+    pub fn processes(&self) -> Result<Vec<ProcessEntry>> {
+        Ok(Manifest::read(&self.data)?.processes)
+    }
+
+    /// The process of this kind and index as it is now.
+    pub fn process(&self, service: &str, index: u32) -> Result<ProcessEntry> {
+        self.processes()?
+            .into_iter()
+            .find(|process| process.service == service && process.index == index)
+            .with_context(|| format!("there is no {service} {index}"))
+    }
+
+    /// Signals a process; gives the pid.
+    pub fn signal(&self, service: &str, index: u32, signal: Signal) -> Result<i32> {
+        let pid = self.process(service, index)?.pid;
+        nix::sys::signal::kill(Pid::from_raw(pid), signal)
+            .with_context(|| format!("{service} {index}, pid {pid}"))?;
+        Ok(pid)
+    }
+
+    /// Waits until another process than `before` has this place, and is ready.
+    pub async fn await_successor(
+        &self,
+        service: &str,
+        index: u32,
+        before: i32,
+        within: Duration,
+    ) -> Result<()> {
+        let until = Instant::now() + within;
+        let http = reqwest::Client::builder()
+            .no_proxy()
+            .timeout(Duration::from_secs(5))
+            .build()?;
+        loop {
+            // The file is replaced while it is read at times.
+            if let Ok(process) = self.process(service, index)
+                && process.pid != before
+            {
+                let ready = http
+                    .get(format!("{}/readyz", process.management))
+                    .send()
+                    .await;
+                if ready.is_ok_and(|answer| answer.status() == 200) {
+                    return Ok(());
+                }
+            }
+            ensure!(
+                Instant::now() < until,
+                "{service} {index} (pid {before}) has no successor that is ready after {within:?}"
+            );
+            sleep(PAUSE).await;
+        }
+    }
+
+    /// How many requests each API replica has answered, by its index.
+    pub async fn requests_answered(&self) -> Result<BTreeMap<u32, u64>> {
+        let mut answered = BTreeMap::new();
+        for process in self.processes()? {
+            if process.service == "api" {
+                let text = reqwest::get(format!("{}/metrics", process.management))
+                    .await?
+                    .text()
+                    .await?;
+                answered.insert(
+                    process.index,
+                    sum_of(&text, "certfleet_http_requests_total", "/acme/"),
+                );
+            }
+        }
+        Ok(answered)
+    }
+
+    /// The end of a process's log, for messages.
+    pub fn log_of(&self, service: &str, index: u32) -> String {
+        let path = self.logs().join(format!("{service}-{index}.log"));
+        std::fs::read_to_string(path).unwrap_or_default()
+    }
+}
+
+/// The sum of a metric over the label sets that contain a text.
+fn sum_of(metrics: &str, name: &str, label: &str) -> u64 {
+    metrics
+        .lines()
+        .filter(|line| line.starts_with(name) && line.contains(label))
+        .filter_map(|line| line.rsplit(' ').next()?.parse::<u64>().ok())
+        .sum()
+}
+
+async fn await_manifest(data: &Path, logs: &Path, launched: &mut Launched) -> Result<Manifest> {
+    let until = Instant::now() + START_WITHIN;
+    loop {
+        if Manifest::path_in(data).exists() {
+            return Ok(Manifest::read(data)?);
+        }
+        if let Some(status) = launched.has_ended()? {
+            let log = std::fs::read_to_string(logs.join("up.log")).unwrap_or_default();
+            bail!("certfleet up ended ({status}): {}", log.trim_end());
+        }
+        ensure!(
+            Instant::now() < until,
+            "certfleet up is not ready after {START_WITHIN:?}"
+        );
+        sleep(PAUSE).await;
+    }
+}

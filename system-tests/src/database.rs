@@ -1,0 +1,48 @@
+//! The documents as they lie in the database, without the product's own reading of them.
+
+use anyhow::{Context as _, Result};
+use bson::{Document, doc};
+use mongodb::Client;
+
+/// The cluster's database.
+#[derive(Debug, Clone)]
+pub struct Database(mongodb::Database);
+
+impl Database {
+    /// Connects with a majority's view, so that what a client was told is there.
+    pub async fn connect(uri: &str, name: &str) -> Result<Self> {
+        let client = Client::with_uri_str(uri).await.context("the database")?;
+        Ok(Self(client.database(name)))
+    }
+
+    /// The documents of a collection that match.
+    pub async fn find(&self, collection: &str, filter: Document) -> Result<Vec<Document>> {
+        let mut cursor = self
+            .0
+            .collection::<Document>(collection)
+            .find(filter)
+            .await?;
+        let mut found = Vec::new();
+        while cursor.advance().await? {
+            found.push(cursor.deserialize_current()?);
+        }
+        Ok(found)
+    }
+
+    /// How many documents of a collection match.
+    pub async fn count(&self, collection: &str, filter: Document) -> Result<u64> {
+        let documents = self.0.collection::<Document>(collection);
+        Ok(documents.count_documents(filter).await?)
+    }
+
+    /// Every document, with the name of its collection.
+    pub async fn all(&self) -> Result<Vec<(String, Document)>> {
+        let mut all = Vec::new();
+        for collection in self.0.list_collection_names().await? {
+            for document in self.find(&collection, doc! {}).await? {
+                all.push((collection.clone(), document));
+            }
+        }
+        Ok(all)
+    }
+}

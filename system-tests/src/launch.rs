@@ -1,0 +1,110 @@
+//! `certfleet up` as a child process that does not outlive this one, however this one ends.
+
+use std::os::unix::process::CommandExt as _;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+
+use anyhow::{Context as _, Result, ensure};
+
+/// Runs the command and waits for its end. A second shell waits for the end of the pipe that is this one's standard
+/// input: the test program holds the other end, which the kernel closes with it. Then the command gets SIGTERM, upon
+/// which it stops all that it has started. Its logs stay for those who look for the reason of a failure.
+const SCRIPT: &str = r#"
+data=$1; kept=$2; shift 2
+exec 3<&0
+"$@" </dev/null &
+child=$!
+{ read -r _ <&3; kill -TERM "$child" 2>/dev/null; } &
+watcher=$!
+wait "$child"; status=$?
+kill "$watcher" 2>/dev/null
+rm -rf "$kept"; mkdir -p "$kept"
+cp "$data"/log/* "$data"/up.log "$kept" 2>/dev/null
+rm -rf "$data"
+exit "$status"
+"#;
+
+/// The binaries of the product, built by the same profile as the tests.
+pub(crate) struct Binaries(PathBuf);
+
+impl Binaries {
+    /// Those beside this test program.
+    pub(crate) fn find() -> Result<Self> {
+        let program = std::env::current_exe()?;
+        // target/<profile>/deps/<program>
+        let directory = program
+            .ancestors()
+            .nth(2)
+            .context("the test program lies in no target directory")?
+            .to_owned();
+        let needed = [
+            "certfleet",
+            "certfleet-api",
+            "certfleet-worker",
+            "certfleet-scheduler",
+        ];
+        for name in needed {
+            ensure!(
+                directory.join(name).is_file(),
+                "{name} is not in {}: run `make test`, or `cargo build --workspace --bins` first",
+                directory.display()
+            );
+        }
+        Ok(Self(directory))
+    }
+
+    /// The operator's command.
+    pub(crate) fn certfleet(&self) -> PathBuf {
+        self.0.join("certfleet")
+    }
+
+    /// Where the logs of the last run are kept.
+    pub(crate) fn logs(&self, name: &str) -> PathBuf {
+        self.0.join("system-tests").join(name)
+    }
+}
+
+/// The child. It is told to end when this is dropped, and by the kernel when this process ends.
+pub(crate) struct Launched {
+    child: Child,
+}
+
+impl Launched {
+    /// Starts `certfleet up` with these arguments on the data directory, which is removed when it has ended.
+    pub(crate) fn start(
+        binaries: &Binaries,
+        data: &Path,
+        logs: &Path,
+        arguments: &[String],
+        environment: &[(&str, &str)],
+    ) -> Result<Self> {
+        let log = std::fs::File::create(data.join("up.log"))?;
+        let mut command = Command::new("/bin/sh");
+        command
+            .args(["-c", SCRIPT, "system-tests"])
+            .arg(data)
+            .arg(logs);
+        command.arg(binaries.certfleet()).arg("up");
+        command.arg("--data").arg(data).args(arguments);
+        for (name, _) in std::env::vars_os() {
+            // Settings of whoever runs the tests are not those of the cluster.
+            if name.to_string_lossy().starts_with("CERTFLEET_") && name != "CERTFLEET_MONGOD" {
+                command.env_remove(name);
+            }
+        }
+        command
+            .envs(environment.iter().copied())
+            .stdin(Stdio::piped())
+            .stdout(log.try_clone()?)
+            .stderr(log)
+            // Ctrl-C is for the test program.
+            .process_group(0);
+        let child = command.spawn().context("/bin/sh does not start")?;
+        Ok(Self { child })
+    }
+
+    /// Whether it has ended, and how.
+    pub(crate) fn has_ended(&mut self) -> Result<Option<std::process::ExitStatus>> {
+        Ok(self.child.try_wait()?)
+    }
+}

@@ -1,0 +1,22 @@
+//! What the system tests stand on: a whole cluster, the names and answers that its workers find, an ACME client that
+//! can be told to do everything wrong, and a look behind the scenes.
+//!
+//! * [`Cluster`]: `certfleet up` as a process, started once per test program; it does not outlive it.
+//! * [`acme`]: the client.
+//! * [`replicas`]: connections of which it is known which API replica they lead to.
+//! * [`Database`]: the documents as they lie there.
+//!
+//! Each test uses names of its own ([`fresh_name`]), so that all run beside each other on one cluster. One that breaks
+//! things takes the cluster for itself ([`Cluster::alone`]).
+
+pub mod acme;
+mod cluster;
+mod database;
+mod launch;
+mod names;
+pub mod replicas;
+mod secrets;
+
+pub use cluster::{Alone, Cluster, Shared};
+pub use database::Database;
+pub use names::fresh_name;

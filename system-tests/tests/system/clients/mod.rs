@@ -1,0 +1,35 @@
+//! Stock ACME clients, unmodified, against two API replicas behind one address: certbot, lego, dehydrated and uacme as
+//! Debian has them, acme-client as npm has it.
+//!
+//! Each trusts the root of the cluster and nothing of it else, runs in a home of its own, and proves its names over
+//! loopback: with a server of its own, or with hooks that publish through the challenge server. Each certificate is
+//! judged by openssl and pkilint.
+
+mod acme_client;
+mod authority;
+mod certbot;
+mod certificate;
+mod dehydrated;
+mod home;
+mod lego;
+mod linter;
+mod uacme;
+
+use std::net::Ipv4Addr;
+use std::sync::atomic::{AtomicU8, Ordering};
+
+use certfleet_system_tests::Cluster;
+
+pub(crate) use certificate::{Asked, Delivered};
+pub(crate) use home::Home;
+
+/// A loopback address that no other client listens on. The workers find every challenge at one port, which many
+/// clients want at once; the name decides the address.
+fn address_for(cluster: &Cluster, names: &[&str]) -> Ipv4Addr {
+    static NEXT: AtomicU8 = AtomicU8::new(1);
+    let address = Ipv4Addr::new(127, 88, 0, NEXT.fetch_add(1, Ordering::Relaxed));
+    for name in names {
+        cluster.answers().add_address(name, address.into());
+    }
+    address
+}

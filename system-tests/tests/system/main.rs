@@ -1,0 +1,11 @@
+//! The product as a whole, from outside: real processes, real mongods, real clients.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "a test fails by panicking"
+)]
+
+mod clients;
+mod refusals;
+mod support;
