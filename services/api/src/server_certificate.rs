@@ -80,7 +80,12 @@ impl ServerCertificate {
     /// Serves the bundle, unless it is served already; gives its validity.
     fn serve(&self, bundle: &Secret) -> anyhow::Result<(Timestamp, Timestamp)> {
         let pem = std::str::from_utf8(bundle.expose())?;
-        let chain = certificates_from_pem(pem)?;
+        // The key stands before the chain.
+        let chain = pem
+            .find("-----BEGIN CERTIFICATE-----")
+            .and_then(|start| pem.get(start..))
+            .context("it has no certificate")?;
+        let chain = certificates_from_pem(chain)?;
         let leaf = chain.first().context("it has no certificate")?;
         if self.slot.current().as_deref() != Some(leaf.as_slice()) {
             self.slot.set_pem(bundle.expose(), bundle.expose())?;

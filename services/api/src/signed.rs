@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use axum::body::to_bytes;
-use axum::extract::{FromRequest, FromRequestParts, Path, Request};
+use axum::extract::{FromRequest, FromRequestParts, OriginalUri, Path, Request};
 use certfleet_acme::{Jws, JwsError, KeyReference, MAX_BODY, PublicKey, Verified, media_type};
 use certfleet_domain::{Account, AccountStatus, Authority, AuthorityName, ProblemKind};
 use http::header::CONTENT_TYPE;
@@ -92,8 +92,10 @@ impl FromRequest<App> for Signed {
             .await
             .map_err(|_| JwsError::TooLarge)?;
         let jws = Jws::parse(&body)?;
-        let path = parts
-            .uri
+        let OriginalUri(uri) = OriginalUri::from_request_parts(&mut parts, app)
+            .await
+            .unwrap_or_else(|never| match never {});
+        let path = uri
             .path_and_query()
             .map_or("/", http::uri::PathAndQuery::as_str);
         jws.require_url(&app.url.of_request(path))?;

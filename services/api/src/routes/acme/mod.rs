@@ -19,7 +19,7 @@ mod revoke_cert;
 use std::time::Duration;
 
 use axum::Router;
-use axum::extract::{Request, State};
+use axum::extract::{OriginalUri, Request, State};
 use axum::middleware::{self, Next};
 use axum::response::Response;
 use axum::routing::{get, post};
@@ -101,21 +101,22 @@ fn put_nonce(app: &App, response: &mut Response) {
 }
 
 /// `Link: rel="index"` with every answer but the directory itself (RFC 8555 §7.1).
-async fn link_to_directory(State(app): State<App>, request: Request, next: Next) -> Response {
-    let name = request
-        .uri()
-        .path()
-        .split('/')
-        .nth(2)
-        .and_then(|name| name.parse().ok());
-    let is_directory = request.uri().path().ends_with("/directory");
+async fn link_to_directory(
+    State(app): State<App>,
+    OriginalUri(uri): OriginalUri,
+    request: Request,
+    next: Next,
+) -> Response {
+    let mut segments = uri.path().split('/').skip(2);
+    let authority = segments.next().and_then(|name| name.parse().ok());
+    let is_directory = segments.next() == Some("directory");
     let mut response = next.run(request).await;
-    if let Some(name) = name
+    if let Some(authority) = authority
         && !is_directory
     {
         link(
             &mut response,
-            &app.url.authority(&name).directory(),
+            &app.url.authority(&authority).directory(),
             "index",
         );
     }
