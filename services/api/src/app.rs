@@ -5,8 +5,8 @@ use std::time::Duration as WaitTime;
 
 use certfleet_acme::{NonceKeys, SpendableNonce};
 use certfleet_domain::{AuthorityName, Clock, ProblemKind, SystemRng, Timestamp};
-use certfleet_jobs::JobKey;
-use certfleet_storage::jobs::{JobFeed, JobState};
+use certfleet_jobs::{Job, JobKey};
+use certfleet_storage::jobs::{JobFeed, JobState, Watching};
 use certfleet_storage::{NonceSpent, StorageError, Store};
 use time::Duration;
 use tokio::time::Instant;
@@ -14,6 +14,9 @@ use tokio::time::Instant;
 use crate::authorities::Authorities;
 use crate::error::ApiError;
 use crate::urls::ExternalUrl;
+
+/// How often a waiting answer looks by itself.
+const LOOK: WaitTime = WaitTime::from_secs(1);
 
 /// What the ACME resources are to do, from the settings.
 #[derive(Debug, Clone)]
@@ -103,27 +106,57 @@ impl App {
         }
     }
 
+    /// Starts to listen for the end of a job. Begin before the job is enqueued, and nothing can be missed.
+    pub fn listen_for(&self, job: &Job) -> Awaited {
+        let key = job.key();
+        Awaited {
+            watching: self.feed.watch(&key),
+            key,
+        }
+    }
+
     /// Waits until a worker has finished the job, as long as an answer may be held back for it.
     ///
     /// Whoever calls this reads afterwards what came of the job; that the time ran out is no error.
-    pub async fn await_job(&self, key: &JobKey) -> Result<(), StorageError> {
+    pub async fn await_job(
+        &self,
+        awaited: &Awaited,
+        enqueued: Enqueued,
+    ) -> Result<(), StorageError> {
         let until = Instant::now() + self.policy.answer_wait;
-        let watching = self.feed.watch(key);
+        let mut look = enqueued == Enqueued::Before;
         loop {
-            if matches!(
-                self.store.jobs.state(key).await?,
-                None | Some(JobState::Done | JobState::Dead)
-            ) {
+            if look && self.is_over(&awaited.key).await? {
                 return Ok(());
             }
             let left = until.saturating_duration_since(Instant::now());
-            if left.is_zero() {
-                return Ok(());
-            }
             // The change feed is a hint: look again now and then.
-            if watching.heard(left.min(WaitTime::from_secs(1))).await {
+            if left.is_zero() || awaited.watching.heard(left.min(LOOK)).await {
                 return Ok(());
             }
+            look = true;
         }
     }
+
+    async fn is_over(&self, job: &JobKey) -> Result<bool, StorageError> {
+        Ok(match self.store.jobs.state(job).await? {
+            None | Some(JobState::Done | JobState::Dead) => true,
+            Some(JobState::Queued | JobState::Leased) => false,
+        })
+    }
+}
+
+/// Somebody who waits for the end of a job.
+pub struct Awaited {
+    key: JobKey,
+    watching: Watching,
+}
+
+/// When the job was enqueued that is waited for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Enqueued {
+    /// After the listening began: its end cannot have been missed.
+    Now,
+    /// Perhaps before that: it may be over.
+    Before,
 }

@@ -5,12 +5,13 @@ use axum::extract::{Path, State};
 use axum::response::{IntoResponse, Response};
 use certfleet_acme::messages::{AuthorizationResponse, AuthorizationUpdate};
 use certfleet_domain::{
-    Authorization, AuthorizationStatus, Challenge, ChallengeState, ProblemKind, Timestamp,
+    Authorization, AuthorizationId, AuthorizationStatus, Challenge, ChallengeId, ChallengeState,
+    ProblemKind, Timestamp,
 };
 use certfleet_jobs::Job;
 
 use super::retry_after;
-use crate::app::App;
+use crate::app::{App, Enqueued};
 use crate::error::ApiError;
 use crate::signed::ByAccount;
 use crate::urls::Urls;
@@ -65,7 +66,7 @@ pub(super) async fn find_own(
 }
 
 /// Waits a while for the result of a validation that is under way; gives the authorization as it then is.
-pub(super) async fn await_validation(
+async fn await_validation(
     app: &App,
     request: &ByAccount,
     authorization: Authorization,
@@ -73,12 +74,17 @@ pub(super) async fn await_validation(
     let Some(challenge) = processing(&authorization, app.now()) else {
         return Ok(authorization);
     };
-    let job = Job::ValidateChallenge {
-        authorization: authorization.id,
-        challenge: challenge.id,
-    };
-    app.await_job(&job.key()).await?;
+    let awaited = app.listen_for(&validation(authorization.id, challenge.id));
+    app.await_job(&awaited, Enqueued::Before).await?;
     find_own(app, request, &authorization.id.to_string()).await
+}
+
+/// The job that validates a challenge.
+pub(super) fn validation(authorization: AuthorizationId, challenge: ChallengeId) -> Job {
+    Job::ValidateChallenge {
+        authorization,
+        challenge,
+    }
 }
 
 fn processing(authorization: &Authorization, now: Timestamp) -> Option<&Challenge> {

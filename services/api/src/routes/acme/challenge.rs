@@ -8,9 +8,9 @@ use certfleet_domain::{Authorization, AuthorizationStatus, ChallengeId, Challeng
 use certfleet_jobs::Job;
 use serde::Deserialize;
 
-use super::authorization::{await_validation, find_own};
+use super::authorization::{find_own, validation};
 use super::{link, retry_after};
-use crate::app::App;
+use crate::app::{App, Enqueued};
 use crate::error::ApiError;
 use crate::signed::ByAccount;
 
@@ -29,8 +29,7 @@ pub async fn post(
     let mut authorization = find_own(&app, &request, &authorization).await?;
     if !request.jws.is_post_as_get() {
         let Ready {} = request.jws.payload()?;
-        authorization = begin(&app, &request, authorization, id).await?;
-        authorization = await_validation(&app, &request, authorization).await?;
+        authorization = validate(&app, &request, authorization, id).await?;
     }
     let challenge = authorization.challenge(id).ok_or(NONE)?;
     let urls = &request.at.urls;
@@ -43,32 +42,53 @@ pub async fn post(
     Ok(answer)
 }
 
-/// Puts the validation under way, unless it is so or decided already.
-async fn begin(
+/// Puts the validation under way, unless that was done before, and waits a while for its result.
+async fn validate(
     app: &App,
     request: &ByAccount,
     authorization: Authorization,
     id: ChallengeId,
 ) -> Result<Authorization, ApiError> {
-    let now = app.now();
-    let challenge = authorization.challenge(id).ok_or(NONE)?;
-    let open = authorization.status(now) == AuthorizationStatus::Pending;
-    if !open || challenge.state != ChallengeState::Pending {
+    let open = authorization.status(app.now()) == AuthorizationStatus::Pending;
+    let state = &authorization.challenge(id).ok_or(NONE)?.state;
+    if !open {
         return Ok(authorization);
     }
-    let job = Job::ValidateChallenge {
-        authorization: authorization.id,
-        challenge: id,
+    let job = validation(authorization.id, id);
+    let awaited = app.listen_for(&job);
+    let begin = *state == ChallengeState::Pending;
+    let enqueued = if begin && begun(app, &authorization, id, &job).await? {
+        Enqueued::Now
+    } else {
+        Enqueued::Before
     };
-    let begun = authorization.begin(id, now)?;
+    app.await_job(&awaited, enqueued).await?;
+    let found = find_own(app, request, &authorization.id.to_string()).await?;
+    match found.challenge(id) {
+        // Another challenge of the same authorization was begun at the same moment: this one has to be asked for again.
+        Some(challenge) if begin && challenge.state == ChallengeState::Pending => {
+            Err(ApiError::Contended)
+        }
+        _ => Ok(found),
+    }
+}
+
+/// Puts the validation under way; `false` if another request was faster.
+async fn begun(
+    app: &App,
+    authorization: &Authorization,
+    id: ChallengeId,
+    job: &Job,
+) -> Result<bool, ApiError> {
+    let begun = authorization.clone().begin(id, app.now())?;
     let unit = app
         .store
         .authorizations
         .update(&begun)?
-        .and(app.store.jobs.enqueue(&job)?);
+        .and(app.store.jobs.enqueue(job)?);
     match app.store.commit(unit).await {
-        Ok(()) => Ok(begun),
-        Err(error) if error.is_conflict() => find_own(app, request, &begun.id.to_string()).await,
+        Ok(()) => Ok(true),
+        Err(error) if error.is_conflict() => Ok(false),
         Err(error) => Err(error.into()),
     }
 }

@@ -14,9 +14,9 @@ use certfleet_domain::{
 use certfleet_jobs::Job;
 use certfleet_pki::{CheckedCsr, spki_of_certificate, validity_of_certificate};
 
-use super::order::{await_signature, find_own, show};
+use super::order::{find_own, show};
 use super::replaces;
-use crate::app::App;
+use crate::app::{App, Enqueued};
 use crate::error::ApiError;
 use crate::signed::ByAccount;
 
@@ -34,35 +34,34 @@ pub async fn post(
             "the CSR is for the account's own key, which must not be certified (RFC 8555 §11.1)";
         return Err(ApiError::new(ProblemKind::BadCsr, detail));
     }
+    let awaited = app.listen_for(&Job::SignCertificate { order: order.id });
+    let mut enqueued = Enqueued::Before;
     if order.state == OrderState::Open {
-        order = decide(&app, &request, order, &csr).await?;
+        (order, enqueued) = decide(&app, &request, order, &csr).await?;
+    }
+    if enqueued == Enqueued::Before {
+        require_same_key(&app, &order, &csr).await?;
     }
     if let OrderState::Processing { .. } = order.state {
-        order = await_signature(&app, &request, order).await?;
-    }
-    match order.state {
-        OrderState::Processing { certificate } | OrderState::Valid { certificate } => {
-            require_same_key(&app, &order, certificate, &csr).await?;
-        }
-        OrderState::Open | OrderState::Invalid { .. } => {}
+        app.await_job(&awaited, enqueued).await?;
+        order = find_own(&app, &request, &id).await?;
     }
     show(&app, &request, &order).await
 }
 
-/// Decides the order's certificate, or finds that it is decided; gives the order as it then is.
+/// Decides the order's certificate, or finds that it was decided before; gives the order as it then is.
 async fn decide(
     app: &App,
     request: &ByAccount,
     order: Order,
     csr: &CheckedCsr,
-) -> Result<Order, ApiError> {
-    let now = app.now();
+) -> Result<(Order, Enqueued), ApiError> {
     let authorizations = app
         .store
         .authorizations
         .find_all(&order.authorizations)
         .await?;
-    match order.status(&authorizations, now) {
+    match order.status(&authorizations, app.now()) {
         OrderStatus::Ready => {}
         OrderStatus::Pending => {
             return Err(not_ready(
@@ -74,7 +73,7 @@ async fn decide(
                 "the order is invalid: it expired, or an authorization failed; make a new one",
             ));
         }
-        OrderStatus::Processing | OrderStatus::Valid => return Ok(order),
+        OrderStatus::Processing | OrderStatus::Valid => return Ok((order, Enqueued::Before)),
     }
     let certificate = intended(app, request, &order, csr)?;
     let id = order.id;
@@ -88,15 +87,14 @@ async fn decide(
         .and(replaced)
         .and(store.jobs.enqueue(&Job::SignCertificate { order: id })?);
     match store.commit(unit).await {
-        // The version grew by our own write; nothing below writes the order again.
-        Ok(()) => Ok(decided),
+        Ok(()) => Ok((decided, Enqueued::Now)),
         Err(error) if error.is_conflict() => {
             let found = find_own(app, request, &id.to_string()).await?;
             if found.state == OrderState::Open {
                 replaces::require_still_ours(app, &found).await?;
                 return Err(error.into());
             }
-            Ok(found)
+            Ok((found, Enqueued::Before))
         }
         Err(error) => Err(error.into()),
     }
@@ -147,24 +145,14 @@ fn intended(
 }
 
 /// Whether the order's certificate is for the key of this request: then the request is the deciding one, repeated.
-async fn require_same_key(
-    app: &App,
-    order: &Order,
-    certificate: CertificateId,
-    csr: &CheckedCsr,
-) -> Result<(), ApiError> {
-    let missing = || {
-        ApiError::Internal(format!(
-            "order {}: there is no certificate {certificate}",
-            order.id
-        ))
+async fn require_same_key(app: &App, order: &Order, csr: &CheckedCsr) -> Result<(), ApiError> {
+    let id = match order.state {
+        OrderState::Processing { certificate } | OrderState::Valid { certificate } => certificate,
+        OrderState::Open | OrderState::Invalid { .. } => return Ok(()),
     };
-    let certificate = app
-        .store
-        .certificates
-        .find(certificate)
-        .await?
-        .ok_or_else(missing)?;
+    let missing =
+        || ApiError::Internal(format!("order {}: there is no certificate {id}", order.id));
+    let certificate = app.store.certificates.find(id).await?.ok_or_else(missing)?;
     let same = match &certificate.state {
         CertificateState::Intended { csr: intended } => intended == csr.der(),
         CertificateState::Issued { der } | CertificateState::Revoked { der, .. } => {

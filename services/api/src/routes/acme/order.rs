@@ -9,7 +9,7 @@ use certfleet_jobs::Job;
 use http::header::LOCATION;
 
 use super::retry_after;
-use crate::app::App;
+use crate::app::{App, Enqueued};
 use crate::error::ApiError;
 use crate::signed::ByAccount;
 use crate::urls::Urls;
@@ -22,7 +22,9 @@ pub async fn post(
     request.jws.expect_post_as_get()?;
     let mut order = find_own(&app, &request, &id).await?;
     if matches!(order.state, OrderState::Processing { .. }) {
-        order = await_signature(&app, &request, order).await?;
+        let awaited = app.listen_for(&Job::SignCertificate { order: order.id });
+        app.await_job(&awaited, Enqueued::Before).await?;
+        order = find_own(&app, &request, &id).await?;
     }
     show(&app, &request, &order).await
 }
@@ -41,17 +43,6 @@ pub(super) async fn find_own(app: &App, request: &ByAccount, id: &str) -> Result
     } else {
         Err(none())
     }
-}
-
-/// Waits a while for the worker's signature; gives the order as it then is.
-pub(super) async fn await_signature(
-    app: &App,
-    request: &ByAccount,
-    order: Order,
-) -> Result<Order, ApiError> {
-    app.await_job(&Job::SignCertificate { order: order.id }.key())
-        .await?;
-    find_own(app, request, &order.id.to_string()).await
 }
 
 /// The answer that shows an order.
