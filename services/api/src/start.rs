@@ -8,7 +8,7 @@ use certfleet_data_kit::{await_database, await_keks, register, store, vault};
 use certfleet_domain::{Clock, Identifier, SystemClock};
 use certfleet_service_kit::settings::{Acme, ApiSettings, TlsMode};
 use certfleet_service_kit::tls::{CertificateFiles, CertificateSlot, server_config};
-use certfleet_service_kit::{Context, Edge, Server, bind, probes};
+use certfleet_service_kit::{Condition, Context, Edge, Importance, Server, bind, probes};
 use certfleet_storage::jobs::JobFeed;
 use certfleet_storage::{Process, Store, Vault};
 use tokio_util::sync::CancellationToken;
@@ -65,15 +65,38 @@ pub async fn serve(context: Context<ApiSettings>) -> anyhow::Result<()> {
     let registration = register(&store, process).await?;
     let server = Server {
         listener,
-        router: router(app, &context),
+        router: router(app.clone(), &context),
         tls,
         drain: settings.server.shutdown_timeout,
     };
+    check_authority(&app, &context);
     context.health.started();
     server.run(shutdown.clone()).await;
     registration.end().await;
     background.cancel();
     Ok(())
+}
+
+/// The default authority, as an auxiliary part: others are served without it.
+fn check_authority(app: &App, context: &Context<ApiSettings>) {
+    let app = app.clone();
+    context
+        .health
+        .register("authority", Importance::Auxiliary, move || {
+            let app = app.clone();
+            async move {
+                let name = &app.policy.default_authority;
+                match app.authorities.find(name).await {
+                    Ok(Some(_)) => Condition::ok(),
+                    Ok(None) => Condition::bad(format!(
+                        "there is no authority {name}: certfleet ca create {name}"
+                    )),
+                    Err(error) => {
+                        Condition::bad(format!("authority {name} is not reached: {error}"))
+                    }
+                }
+            }
+        });
 }
 
 fn router(app: App, context: &Context<ApiSettings>) -> Router {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use anyhow::Context as _;
-use certfleet_data_kit::{await_database, await_keks, register, store, vault};
+use certfleet_data_kit::{await_database, await_keks, check_queue, register, store, vault};
 use certfleet_domain::{Clock, SystemClock};
 use certfleet_jobs::JobKind;
 use certfleet_service_kit::Context;
@@ -80,6 +80,7 @@ pub async fn work(context: Context<WorkerSettings>) -> anyhow::Result<()> {
         crew: crew.clone(),
         poll_interval: settings.worker.poll_interval,
     };
+    check_queue(&store, &context.health);
     context.health.started();
     claiming.run(clock.as_ref(), shutdown.clone()).await;
     registration.end().await;

@@ -1,5 +1,7 @@
 //! What the probes ask of the data.
 
+use std::time::Duration;
+
 use certfleet_service_kit::{Condition, Health, Importance};
 use certfleet_storage::{POOL, Store, Vault};
 
@@ -38,4 +40,53 @@ pub fn check_keks(vault: &Vault, health: &Health) {
             }
         }
     });
+}
+
+/// The queue, as an auxiliary part: degraded when something has waited for too long.
+pub fn check_queue(store: &Store, health: &Health) {
+    let store = store.clone();
+    health.register("queue", Importance::Auxiliary, move || {
+        let store = store.clone();
+        async move {
+            match store.jobs.depth().await {
+                Ok(depths) => condition_of_queue(&depths),
+                Err(error) => Condition::bad(format!("it is not known: {error}")),
+            }
+        }
+    });
+}
+
+/// What has waited for longer than this wants a look.
+const WAITED_TOO_LONG: Duration = Duration::from_secs(120);
+
+fn condition_of_queue(depths: &[(String, i64, Duration)]) -> Condition {
+    let jobs: i64 = depths.iter().map(|(_, count, _)| count).sum();
+    let oldest = depths.iter().max_by_key(|(_, _, age)| *age);
+    match oldest {
+        Some((kind, _, age)) if *age > WAITED_TOO_LONG => Condition::degraded(format!(
+            "{jobs} jobs, the oldest ({kind}) since {} s",
+            age.as_secs()
+        )),
+        Some(_) | None => Condition::ok_with(format!("{jobs} jobs")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_queue_is_degraded_by_its_oldest_job_alone() {
+        let depth =
+            |kind: &str, count, seconds| (kind.to_owned(), count, Duration::from_secs(seconds));
+        assert_eq!(condition_of_queue(&[]), Condition::ok_with("0 jobs"));
+        let busy = [depth("signCertificate", 100_000, 5)];
+        assert_eq!(condition_of_queue(&busy), Condition::ok_with("100000 jobs"));
+        let stuck = [
+            depth("signCertificate", 1, 121),
+            depth("validateChallenge", 2, 3),
+        ];
+        let due = Condition::degraded("3 jobs, the oldest (signCertificate) since 121 s");
+        assert_eq!(condition_of_queue(&stuck), due);
+    }
 }

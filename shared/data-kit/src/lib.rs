@@ -18,7 +18,7 @@ use certfleet_storage::{ConnectSettings, Metrics, Store, Vault};
 use prometheus::Registry;
 use tokio_util::sync::CancellationToken;
 
-pub use checks::{check_database, check_keks};
+pub use checks::{check_database, check_keks, check_queue};
 pub use registration::{Registration, register};
 
 /// How often a service that waits for its database or its KEK looks again.
