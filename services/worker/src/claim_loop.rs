@@ -33,6 +33,7 @@ impl ClaimLoop {
     /// Claims until told to stop. A claim that is under way is finished: its jobs are in hand when this returns.
     pub async fn run(mut self, clock: &dyn Clock, stop: CancellationToken) {
         let mut looked_around = Instant::now();
+        self.alive.mark_changed();
         while !stop.is_cancelled() {
             let Some(hands) = stop.run_until_cancelled(self.crew.free_hands()).await else {
                 return;
