@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use rand::RngCore;
 use serde::{Deserialize, Serialize};
 
@@ -53,22 +55,17 @@ impl fmt::Display for ChallengeKind {
 }
 
 /// The token of a challenge: 256 random bits in base64url, 43 characters (RFC 8555 §8.1 asks for 128 bits).
+///
+/// It is the one encoding of these bits: clients such as certbot decode a token and encode it again.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Token(String);
 
 impl Token {
     /// A new token.
     pub fn generate(rng: &mut dyn RngCore) -> Self {
-        const ALPHABET: &[u8; 64] =
-            b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
-        let mut random = [0; 43];
+        let mut random = [0; 32];
         rng.fill_bytes(&mut random);
-        Self(
-            random
-                .iter()
-                .map(|byte| char::from(ALPHABET[usize::from(byte & 63)]))
-                .collect(),
-        )
+        Self(URL_SAFE_NO_PAD.encode(random))
     }
 
     /// The text.
@@ -133,6 +130,22 @@ impl Challenge {
             id: self.id.to_string(),
             state: self.state.name(),
             step,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::SystemRng;
+
+    #[test]
+    fn a_token_survives_being_decoded_and_encoded() {
+        for _ in 0..64 {
+            let token = Token::generate(&mut SystemRng);
+            // Strict: bits beyond the last byte have to be zero.
+            let random = URL_SAFE_NO_PAD.decode(token.as_str()).unwrap();
+            assert_eq!(random.len(), 32);
         }
     }
 }
