@@ -6,7 +6,6 @@ use bson::raw::{RawArrayBuf, RawDocumentBuf, cstr};
 use bson::{Bson, Document, doc, rawdoc};
 use futures_util::TryStreamExt;
 use mongodb::error::Error as MongoError;
-use mongodb::options::ReadConcern;
 use mongodb::{ClientSession, Database};
 
 use super::unit::{Unit, Write};
@@ -158,6 +157,32 @@ impl Command {
     }
 }
 
+/// A session whose reads wait until a majority has all that the primary has applied by now.
+///
+/// What a transaction ran into may be on the primary alone for some milliseconds. Whoever is told of it reads again,
+/// with a majority's view, and has to find it there; and what is not yet a majority's could still be undone.
+async fn up_to_date(database: &Database) -> Result<ClientSession, MongoError> {
+    let mut session = database.client().start_session().await?;
+    // The reply tells the session how far the primary is.
+    database
+        .run_command(doc! { "ping": 1 })
+        .session(&mut session)
+        .await?;
+    Ok(session)
+}
+
+/// Waits until everybody can read what refused a unit.
+pub(super) async fn settle(database: &Database, collection: &str) -> Result<(), MongoError> {
+    let mut session = up_to_date(database).await?;
+    let nothing = doc! { "_id": Bson::MinKey };
+    database
+        .collection::<Document>(collection)
+        .find_one(nothing)
+        .session(&mut session)
+        .await
+        .map(|_| ())
+}
+
 /// Reads, outside any transaction, what the units' documents are now, and says for each unit why it cannot be
 /// applied, or nothing if it looks as if it could.
 pub(super) async fn losers(
@@ -173,13 +198,15 @@ pub(super) async fn losers(
                 .push(write.row().id.clone());
         }
     }
+    let mut session = up_to_date(database).await?;
     let mut present: Vec<(&'static str, Document)> = Vec::new();
     for (collection, ids) in ids {
         let found: Vec<Document> = database
             .collection::<Document>(collection)
             .find(doc! { "_id": { "$in": ids } })
-            .read_concern(ReadConcern::local())
+            .session(&mut session)
             .await?
+            .stream(&mut session)
             .try_collect()
             .await?;
         present.extend(found.into_iter().map(|document| (collection, document)));

@@ -6,7 +6,7 @@ use std::time::Duration;
 use mongodb::Database;
 use tokio::sync::{Semaphore, mpsc, oneshot};
 
-use super::batch::{Batch, Refusal, losers};
+use super::batch::{Batch, Refusal, losers, settle};
 use super::unit::Unit;
 use crate::error::{CommitError, StorageError};
 use crate::metrics::Metrics;
@@ -112,10 +112,13 @@ impl Committer {
                 Ok(Err(Refusal::Duplicate {
                     collection, key, ..
                 })) if alone => {
-                    tell_all(batch, || {
-                        let key = key.clone();
-                        Err(CommitError::Duplicate { collection, key })
-                    });
+                    match settle(&self.database, collection).await {
+                        Ok(()) => tell_all(batch, || {
+                            let key = key.clone();
+                            Err(CommitError::Duplicate { collection, key })
+                        }),
+                        Err(error) => tell_all(batch, shared(error.into())),
+                    }
                     pending = self.weed(rivals).await;
                 }
                 Ok(Err(Refusal::Duplicate { unit, .. })) => {

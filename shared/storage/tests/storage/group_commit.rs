@@ -85,6 +85,66 @@ async fn of_racing_updates_exactly_one_wins_and_the_others_know_soon() {
     assert!(took < Duration::from_secs(5), "it took {took:?}");
 }
 
+/// What was faster may be on the primary alone when the transaction runs into it.
+#[tokio::test(flavor = "multi_thread")]
+async fn who_was_too_late_can_read_what_was_faster() {
+    let space = space().await;
+    let stores = [space.store.clone(), space.another().await];
+    for _ in 0..50 {
+        let account = account();
+        let insert = space.store.accounts.insert(&account).expect("a unit");
+        space.store.commit(insert).await.expect("inserted");
+        join_all(
+            stores
+                .iter()
+                .cycle()
+                .take(12)
+                .zip(0..)
+                .map(|(store, late)| {
+                    let account = account.clone();
+                    async move {
+                        // One after the other, a read apart: some then come between the winner's write and its majority.
+                        for _ in 0..late {
+                            stored(store, &account).await;
+                        }
+                        let unit = store.accounts.update(&account).expect("a unit");
+                        if store.commit(unit).await.is_err() {
+                            assert_eq!(stored(store, &account).await.version, 1);
+                        }
+                    }
+                }),
+        )
+        .await;
+    }
+    for _ in 0..50 {
+        let key = account();
+        join_all(
+            stores
+                .iter()
+                .cycle()
+                .take(12)
+                .zip(0..)
+                .map(|(store, late)| {
+                    let mut account = account();
+                    account.thumbprint.clone_from(&key.thumbprint);
+                    async move {
+                        for _ in 0..late {
+                            let read = store.accounts.find(account.id).await;
+                            assert!(read.expect("a read").is_none());
+                        }
+                        let unit = store.accounts.insert(&account).expect("a unit");
+                        if store.commit(unit).await.is_err() {
+                            let (authority, key) = (&account.authority, &account.thumbprint);
+                            let found = store.accounts.find_by_key(authority, key).await;
+                            assert!(found.expect("a read").is_some(), "nobody has the key");
+                        }
+                    }
+                }),
+        )
+        .await;
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_taken_key_is_told_to_those_who_want_it_and_to_no_other() {
     let space = space().await;
