@@ -17,7 +17,7 @@ use crate::app::App;
 use crate::error::ApiError;
 use crate::urls::Urls;
 
-/// The authority that a request's path names.
+/// The authority that a request's path names; at `/directory`, which names none, the default one.
 pub struct AtAuthority {
     /// The authority.
     pub authority: Arc<Authority>,
@@ -35,10 +35,11 @@ impl FromRequestParts<App> for AtAuthority {
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, ApiError> {
         let none = || ApiError::NotFound("there is no authority of this name");
-        let Path(path) = Path::<AuthorityPath>::from_request_parts(parts, app)
-            .await
-            .map_err(|_| none())?;
-        let name: AuthorityName = path.authority.parse().map_err(|_| none())?;
+        let name: AuthorityName = match Path::<AuthorityPath>::from_request_parts(parts, app).await
+        {
+            Ok(Path(path)) => path.authority.parse().map_err(|_| none())?,
+            Err(_) => app.policy.default_authority.clone(),
+        };
         let authority = app.authorities.find(&name).await?.ok_or_else(none)?;
         Ok(Self {
             urls: app.url.authority(&name),

@@ -21,14 +21,6 @@ pub async fn post(State(app): State<App>, request: ByAccount) -> Result<Json<Dir
     Ok(Json(directory(&app, &at.authority, &at.urls)))
 }
 
-/// The directory of the default authority.
-pub async fn get_default(State(app): State<App>) -> Result<Json<Directory>, ApiError> {
-    let name = &app.policy.default_authority;
-    let none = ApiError::NotFound("there is no default authority; `certfleet ca create` makes one");
-    let authority = app.authorities.find(name).await?.ok_or(none)?;
-    Ok(Json(directory(&app, &authority, &app.url.authority(name))))
-}
-
 fn directory(app: &App, authority: &Authority, urls: &Urls) -> Directory {
     let profile_names = authority
         .profiles

@@ -62,7 +62,7 @@ pub fn router(app: &App, ceiling: Duration) -> Router<App> {
             link_to_directory,
         ));
     Router::new()
-        .route("/directory", get(directory::get_default))
+        .route("/directory", get(directory::get).post(directory::post))
         .nest("/acme/{authority}", of_authority)
         .method_not_allowed_fallback(|| async { ApiError::MethodNotAllowed })
         .fallback(|| async {

@@ -100,6 +100,14 @@ fn check_validity(
     not_after: Option<Timestamp>,
 ) -> Result<(), Problem> {
     let refuse = |detail: String| Err(Problem::new(ProblemKind::Malformed, detail));
+    let has_fraction = |at: Timestamp| at.nanosecond() != 0;
+    if not_before.is_some_and(has_fraction) || not_after.is_some_and(has_fraction) {
+        return refuse(
+            "certificates know no parts of a second: notBefore and notAfter are due in whole seconds (RFC 5280 \
+             §4.1.2.5)"
+                .to_owned(),
+        );
+    }
     let earliest = now - Duration::seconds(profile.backdate_seconds);
     let lifetime = Duration::seconds(profile.lifetime_seconds);
     if not_before.is_some_and(|start| start < earliest) {
