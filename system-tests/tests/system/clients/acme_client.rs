@@ -6,7 +6,7 @@ use std::path::Path;
 use certfleet_system_tests::{Cluster, fresh_name};
 use serde_json::{Value, json};
 
-use super::{Asked, Delivered, Home};
+use super::{Asked, Delivered, Home, status_of_account};
 
 struct AcmeClient<'a> {
     home: Home<'a>,
@@ -31,7 +31,7 @@ impl<'a> AcmeClient<'a> {
             client.home.path("step.mjs"),
         )
         .unwrap();
-        client.run("register", &json!({ "email": "first@example.test" }));
+        client.run("register", &json!({ "email": "first@acme-client.test" }));
         client
     }
 
@@ -69,8 +69,11 @@ async fn names_a_wildcard_and_an_address_across_a_new_account_key_until_its_end(
     let names = names.each_ref().map(String::as_str);
     let two = client.check("two", Asked::rsa(&names));
 
-    let account = client.run("update", &json!({ "email": "second@example.test" }));
-    assert!(account.contains("mailto:second@example.test"), "{account}");
+    let account = client.run("update", &json!({ "email": "second@acme-client.test" }));
+    assert!(
+        account.contains("mailto:second@acme-client.test"),
+        "{account}"
+    );
     client.run("rollover", &json!({}));
 
     let name = fresh_name("acme-client");
@@ -98,7 +101,11 @@ async fn names_a_wildcard_and_an_address_across_a_new_account_key_until_its_end(
     let again = client.refused("revoke", &json!({ "file": "two", "reason": 1 }));
     assert!(again.contains("revoked"), "{again}");
 
-    let account = client.run("deactivate", &json!({}));
-    assert!(account.contains("deactivated"), "{account}");
-    client.refused("revoke", &json!({ "file": "wildcard", "reason": 4 }));
+    client.run("deactivate", &json!({}));
+    assert_eq!(
+        status_of_account(&cluster, "second@acme-client.test").await,
+        "deactivated"
+    );
+    let refused = client.refused("revoke", &json!({ "file": "wildcard", "reason": 4 }));
+    assert!(refused.contains("deactivated"), "{refused}");
 }

@@ -11,15 +11,6 @@ pub(crate) fn lint(certificate: &Path, allowed: &[&str]) {
     judge("lint_pkix_cert", &[certificate], allowed);
 }
 
-/// Judges an authority's certificate by the Baseline Requirements of the CA/Browser Forum.
-pub(crate) fn lint_public(certificate: &Path) {
-    judge(
-        "lint_cabf_serverauth_cert",
-        &[Path::new("--detect"), certificate],
-        &[],
-    );
-}
-
 /// Judges whether the one certificate is as its issuer's has it.
 pub(crate) fn lint_pair(issuer: &Path, certificate: &Path) {
     judge(

@@ -18,6 +18,7 @@ mod uacme;
 use std::net::Ipv4Addr;
 use std::sync::atomic::{AtomicU8, Ordering};
 
+use bson::doc;
 use certfleet_system_tests::Cluster;
 
 pub(crate) use certificate::{Asked, Delivered};
@@ -32,4 +33,18 @@ fn address_for(cluster: &Cluster, names: &[&str]) -> Ipv4Addr {
         cluster.answers().add_address(name, address.into());
     }
     address
+}
+
+/// How the authority holds the one account with this contact: `valid`, `deactivated`.
+async fn status_of_account(cluster: &Cluster, email: &str) -> String {
+    let database = cluster.database().await.unwrap();
+    let contact = format!("mailto:{email}");
+    let found = database
+        .find("accounts", doc! { "contacts": contact })
+        .await
+        .unwrap();
+    let [account] = found.as_slice() else {
+        panic!("{} accounts with the contact {email}", found.len());
+    };
+    account.get_str("status").unwrap().to_owned()
 }

@@ -2,7 +2,7 @@
 
 use certfleet_system_tests::{Cluster, fresh_name};
 
-use super::{Asked, Delivered, Home};
+use super::{Asked, Delivered, Home, status_of_account};
 
 /// Takes the challenges of one type: http-01, or dns-01 if `PROOF` says so.
 const HOOK: &str = r#"
@@ -29,7 +29,7 @@ struct Uacme<'a> {
 
 impl<'a> Uacme<'a> {
     /// With an account, proving in this way.
-    fn registered(cluster: &'a Cluster, proof: &'static str) -> Self {
+    fn registered(cluster: &'a Cluster, email: &str, proof: &'static str) -> Self {
         let uacme = Self {
             home: Home::new(cluster).set("PROOF", proof),
             options: format!(
@@ -39,7 +39,7 @@ impl<'a> Uacme<'a> {
         };
         uacme.home.script("hook.sh", HOOK);
         uacme.home.script("trust.sh", TRUST);
-        uacme.run("--type EC new first@example.test");
+        uacme.run(&format!("--type EC new {email}"));
         uacme
     }
 
@@ -71,17 +71,21 @@ impl<'a> Uacme<'a> {
 #[tokio::test]
 async fn an_address_beside_a_name_across_a_new_account_key() {
     let cluster = Cluster::shared().await.unwrap();
-    let uacme = Uacme::registered(&cluster, "http-01");
+    let uacme = Uacme::registered(&cluster, "first@uacme.test", "http-01");
     let name = fresh_name("uacme");
     let address = cluster.answers().http01().ip().to_string();
     let names = [name.as_str(), address.as_str()];
 
-    uacme.run("update second@example.test");
+    uacme.run("update second@uacme.test");
     uacme.run(&format!("--type EC issue {name} {address}"));
     let first = uacme.check(&name, Asked::ecdsa(&names));
 
     // From P-256 to RSA.
     uacme.run("newkey");
+    assert_eq!(
+        status_of_account(&cluster, "second@uacme.test").await,
+        "valid"
+    );
     uacme.run(&format!("--force --type EC issue {name} {address}"));
     let second = uacme.check(&name, Asked::ecdsa(&names));
     second.assert_renewed_from(&first);
@@ -93,7 +97,7 @@ async fn an_address_beside_a_name_across_a_new_account_key() {
 #[tokio::test]
 async fn a_wildcard_by_dns_to_be_stapled_revoked_by_its_key_then_no_account() {
     let cluster = Cluster::shared().await.unwrap();
-    let uacme = Uacme::registered(&cluster, "dns-01");
+    let uacme = Uacme::registered(&cluster, "wildcard@uacme.test", "dns-01");
     let name = fresh_name("uacme");
     let wildcard = format!("*.{name}");
 
@@ -110,6 +114,10 @@ async fn a_wildcard_by_dns_to_be_stapled_revoked_by_its_key_then_no_account() {
         .await;
 
     uacme.run("deactivate");
+    assert_eq!(
+        status_of_account(&cluster, "wildcard@uacme.test").await,
+        "deactivated"
+    );
     let said = uacme.refused(&format!("--type EC issue {name}"));
     assert!(
         said.contains("urn:ietf:params:acme:error:unauthorized"),
