@@ -1,0 +1,73 @@
+//! The command line.
+
+use std::path::PathBuf;
+
+use clap::{Parser, Subcommand};
+use clap_complete::Shell;
+
+use crate::commands::{ca, config, db, inspect};
+use crate::up::UpArgs;
+
+const EXIT_CODES: &str = "\
+Exit codes:
+  0    done
+  1    failed; standard error says why, in one line
+  2    bad usage, or settings that are not valid
+  3    there is no such thing (authority, order, certificate, account)
+  130  interrupted before it was done
+
+Settings come from the environment (CERTFLEET_<SECTION>_<KEY>) over the file of --config.";
+
+/// certfleet, the ACME authority: the operator's command.
+#[derive(Debug, Parser)]
+#[command(name = "certfleet", version, about, after_help = EXIT_CODES, propagate_version = true)]
+pub struct Cli {
+    /// The settings file (YAML).
+    #[arg(long, global = true, env = "CERTFLEET_CONFIG", value_name = "FILE")]
+    config: Option<PathBuf>,
+
+    /// Print JSON for machines.
+    #[arg(long, global = true)]
+    pub json: bool,
+
+    /// Log on standard error what is done meanwhile.
+    #[arg(long, short, global = true)]
+    pub verbose: bool,
+
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+impl Cli {
+    /// The settings file, if there is one; an empty name is none.
+    pub fn config(&self) -> Option<PathBuf> {
+        self.config
+            .clone()
+            .filter(|path| !path.as_os_str().is_empty())
+    }
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Run a whole cluster on this machine until Ctrl-C.
+    Up(UpArgs),
+    /// Look at the settings.
+    #[command(subcommand)]
+    Config(config::ConfigCommand),
+    /// Look at the database's schema, and bring it up to date.
+    #[command(subcommand)]
+    Db(db::DbCommand),
+    /// Make certificate authorities, and look at them.
+    #[command(subcommand)]
+    Ca(ca::CaCommand),
+    /// Show all that is known of one order, certificate or account.
+    #[command(subcommand)]
+    Inspect(inspect::InspectCommand),
+    /// Print the completion script of a shell.
+    Completion {
+        /// The shell.
+        shell: Shell,
+    },
+}

@@ -1,0 +1,26 @@
+//! The commands, one file each.
+
+pub mod ca;
+pub mod completion;
+pub mod config;
+pub mod db;
+pub mod inspect;
+
+use crate::cli::{Cli, Command};
+use crate::failure::Failure;
+use crate::output::Output;
+use crate::up;
+
+/// Carries out a command.
+pub async fn run(cli: Cli) -> Result<(), Failure> {
+    let out = Output::new(cli.json);
+    let config = cli.config();
+    match cli.command {
+        Command::Up(args) => up::run(args, config, out).await,
+        Command::Config(config::ConfigCommand::Validate) => config::validate(config, out),
+        Command::Db(command) => db::run(command, config, out).await,
+        Command::Ca(command) => ca::run(command, config, out).await,
+        Command::Inspect(command) => inspect::run(command, config, out).await,
+        Command::Completion { shell } => completion::print(shell),
+    }
+}

@@ -1,0 +1,184 @@
+//! The ports that the outside sees: the API's, and those where challenges are looked for.
+//!
+//! The certificate that the start ends with has to be validated like any other, so one of the two challenge ports has
+//! to be this program's until then. It is taken here, before anything is started, and held.
+
+use std::io;
+use std::net::{Ipv4Addr, SocketAddr};
+
+use certfleet_supervisor::{pick_free_ports, require_free};
+use tokio::net::TcpListener;
+
+use super::args::UpArgs;
+use crate::failure::Failure;
+
+const HTTP: u16 = 80;
+const TLS_ALPN: u16 = 443;
+
+/// The ports that the outside sees.
+pub struct Ports {
+    /// The API's address.
+    pub api: SocketAddr,
+    /// Where http-01 challenges are looked for.
+    pub http01: u16,
+    /// Where tls-alpn-01 challenges are looked for.
+    pub tls_alpn: u16,
+    /// What this program answers its own challenge on.
+    pub answer: Answer,
+    /// What is to be said of the choice.
+    pub note: Option<String>,
+}
+
+/// A port to answer a challenge on, held.
+pub enum Answer {
+    /// http-01.
+    Http01(TcpListener),
+    /// tls-alpn-01.
+    TlsAlpn01(TcpListener),
+}
+
+impl Ports {
+    /// Checks and takes them. A port that was asked for is never replaced by another.
+    pub async fn take(args: &UpArgs) -> Result<Self, Failure> {
+        let api = loopback(args.port);
+        require_free(api, "the API")?;
+        let http01 = Choice::make(args.http01_port, HTTP).await?;
+        if let Some(listener) = http01.listener {
+            let tls_alpn = match args.tls_alpn_port {
+                Some(port) => port,
+                None => Choice::make(None, TLS_ALPN).await?.port,
+            };
+            return Ok(Self {
+                api,
+                http01: http01.port,
+                tls_alpn,
+                answer: Answer::Http01(listener),
+                note: note("http-01", http01.port, HTTP, args.http01_port),
+            });
+        }
+        // Somebody answers http-01 challenges there already: a client, or a test.
+        let tls_alpn = Choice::make(args.tls_alpn_port, TLS_ALPN).await?;
+        let Some(listener) = tls_alpn.listener else {
+            require_free(loopback(http01.port), "the http-01 challenge of this start")?;
+            return Err(Failure::new(
+                "the ports for challenges come and go: start again",
+            ));
+        };
+        Ok(Self {
+            api,
+            http01: http01.port,
+            tls_alpn: tls_alpn.port,
+            answer: Answer::TlsAlpn01(listener),
+            note: note("tls-alpn-01", tls_alpn.port, TLS_ALPN, args.tls_alpn_port),
+        })
+    }
+}
+
+fn note(kind: &str, port: u16, standard: u16, asked: Option<u16>) -> Option<String> {
+    let other = asked.is_none() && port != standard;
+    other.then(|| {
+        format!(
+            "port {standard} cannot be listened at by this user: {kind} challenges are looked for on port {port}"
+        )
+    })
+}
+
+/// A port for challenges, and the hold on it.
+struct Choice {
+    port: u16,
+    /// `None` if the port was asked for and is not to be had.
+    listener: Option<TcpListener>,
+}
+
+impl Choice {
+    async fn make(asked: Option<u16>, standard: u16) -> Result<Self, Failure> {
+        if let Some(port) = asked {
+            let listener = listen(port).await.ok();
+            return Ok(Self { port, listener });
+        }
+        let mut port = standard;
+        loop {
+            match listen(port).await {
+                Ok(listener) => {
+                    let listener = Some(listener);
+                    return Ok(Self { port, listener });
+                }
+                Err(_) => port = free_port()?,
+            }
+        }
+    }
+}
+
+async fn listen(port: u16) -> io::Result<TcpListener> {
+    TcpListener::bind(loopback(port)).await
+}
+
+/// A free port on 127.0.0.1.
+pub fn free_port() -> Result<u16, Failure> {
+    let picked = pick_free_ports(1)?;
+    picked
+        .first()
+        .copied()
+        .ok_or_else(|| Failure::new("no free port found on 127.0.0.1"))
+}
+
+/// An address on this machine only.
+pub fn loopback(port: u16) -> SocketAddr {
+    (Ipv4Addr::LOCALHOST, port).into()
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    #[derive(Parser)]
+    struct Line {
+        #[command(flatten)]
+        up: UpArgs,
+    }
+
+    async fn taken() -> (TcpListener, u16) {
+        let listener = TcpListener::bind(loopback(0)).await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        (listener, port)
+    }
+
+    async fn take(port: u16, http01: u16, tls_alpn: u16) -> Result<Ports, String> {
+        let line = format!("up --port {port} --http01-port {http01} --tls-alpn-port {tls_alpn}");
+        let args = Line::parse_from(line.split(' ')).up;
+        Ports::take(&args).await.map_err(|failure| match failure {
+            Failure::Failed(error) => error.to_string(),
+            other => format!("{other:?}"),
+        })
+    }
+
+    #[tokio::test]
+    async fn the_challenge_is_answered_where_it_can_be() {
+        let free = || free_port().unwrap();
+        let ports = take(free(), free(), free()).await.unwrap();
+        assert!(matches!(ports.answer, Answer::Http01(_)));
+        let (_others, port) = taken().await;
+        let ports = take(free(), port, free()).await.unwrap();
+        assert_eq!(ports.http01, port);
+        assert!(matches!(ports.answer, Answer::TlsAlpn01(_)));
+        let refused = take(free(), port, port).await.err().unwrap();
+        assert!(
+            refused.contains("http-01") && refused.contains(&port.to_string()),
+            "{refused}"
+        );
+        let refused = take(port, free(), free()).await.err().unwrap();
+        assert!(refused.contains("the API"), "{refused}");
+    }
+
+    #[tokio::test]
+    async fn a_standard_port_that_is_taken_is_replaced_by_a_free_one() {
+        let (_others, standard) = taken().await;
+        let choice = Choice::make(None, standard).await.unwrap();
+        assert_ne!(choice.port, standard);
+        assert!(choice.listener.is_some());
+        assert!(note("http-01", choice.port, standard, None).is_some());
+        assert!(note("http-01", standard, standard, None).is_none());
+    }
+}

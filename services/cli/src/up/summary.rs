@@ -1,0 +1,106 @@
+//! What is said when the cluster is ready.
+
+use std::path::Path;
+
+use certfleet_supervisor::Endpoints;
+use serde::Serialize;
+
+use super::demonstrate::Issued;
+use crate::failure::Failure;
+use crate::output::{Output, Sheet, joined, moment, print};
+
+/// Where everything is.
+#[derive(Debug, Serialize)]
+pub struct Ready {
+    /// How to reach it.
+    #[serde(flatten)]
+    pub endpoints: Endpoints,
+    /// Where all of this, and the processes, are written down.
+    pub cluster: std::path::PathBuf,
+    /// The settings for this command.
+    pub config: std::path::PathBuf,
+    /// Where http-01 challenges are looked for.
+    pub http01_port: u16,
+    /// Where tls-alpn-01 challenges are looked for.
+    pub tls_alpn_port: u16,
+    /// The certificate that was got.
+    pub certificate: Issued,
+}
+
+impl Ready {
+    /// Says that the cluster is ready: for machines, one JSON object in one line.
+    pub fn tell(&self, out: Output) -> Result<(), Failure> {
+        if out.is_json() {
+            return print(&format!("{}\n", serde_json::to_string(self)?));
+        }
+        out.show(self, |sheet| self.write(sheet))
+    }
+
+    fn write(&self, sheet: &mut Sheet) {
+        let issued = &self.certificate;
+        sheet.line("");
+        let row = [
+            joined(&issued.names),
+            issued.serial.clone(),
+            issued.issuer.clone(),
+            moment(issued.not_after),
+            format!("{:.0} ms", issued.seconds * 1000.0),
+        ];
+        sheet.table(
+            ["certificate for", "serial", "issuer", "valid until", "took"],
+            [row],
+        );
+        sheet.title("certfleet is ready");
+        sheet.pairs([
+            ("directory", self.endpoints.directory.clone()),
+            ("root", shown(&self.endpoints.root)),
+            ("cluster", shown(&self.cluster)),
+            ("http-01", format!("port {}", self.http01_port)),
+            ("tls-alpn-01", format!("port {}", self.tls_alpn_port)),
+        ]);
+        sheet.title("Try it");
+        let (directory, root) = (&self.endpoints.directory, shown(&self.endpoints.root));
+        sheet.line(format_args!(
+            "  REQUESTS_CA_BUNDLE={root} certbot certonly --standalone --server {directory} --http-01-port {} \\\n    \
+             --agree-tos --register-unsafely-without-email --config-dir /tmp/cb --work-dir /tmp/cb --logs-dir /tmp/cb -d \
+             demo.localhost",
+            self.http01_port
+        ));
+        sheet.line(format_args!(
+            "  LEGO_CA_CERTIFICATES={root} lego --server {directory} --accept-tos --email you@example.org --http \\\n    \
+             --http.port :{} --path /tmp/lego --domains demo.localhost run",
+            self.http01_port
+        ));
+        sheet.line(format_args!(
+            "  certfleet --config {} ca list",
+            shown(&self.config)
+        ));
+        sheet.line("\nCtrl-C stops everything; the next start goes on with the data.");
+    }
+}
+
+/// A path in a command line.
+fn shown(path: &Path) -> String {
+    let path = std::env::current_dir()
+        .ok()
+        .and_then(|here| path.strip_prefix(here).ok())
+        .unwrap_or(path);
+    let text = path.to_string_lossy();
+    let plain = |c: char| c.is_ascii_alphanumeric() || "/._-+@%:".contains(c);
+    if text.chars().all(plain) {
+        text.into_owned()
+    } else {
+        format!("'{}'", text.replace('\'', r"'\''"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_can_be_copied_into_a_shell() {
+        assert_eq!(shown(Path::new("/a/b.pem")), "/a/b.pem");
+        assert_eq!(shown(Path::new("/a b/it's")), r"'/a b/it'\''s'");
+    }
+}
