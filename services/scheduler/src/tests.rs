@@ -1,0 +1,4 @@
+//! The election, with a lease that does as it is told and with that of a real replica set.
+
+mod database;
+mod scripted;
