@@ -21,6 +21,9 @@ pub const BAD: Style = AnsiColor::Red.on_default();
 /// Faint.
 pub const FAINT: Style = Style::new().dimmed();
 
+/// Columns below which a table is not squeezed any further.
+const NARROWEST: u16 = 60;
+
 /// Where a command's answer goes.
 #[derive(Debug, Clone, Copy)]
 pub struct Output {
@@ -115,9 +118,11 @@ impl Sheet {
     ) {
         let mut table = Table::new();
         if std::io::stdout().is_terminal() {
-            table
-                .load_preset(UTF8_FULL_CONDENSED)
-                .set_content_arrangement(ContentArrangement::Dynamic);
+            table.load_preset(UTF8_FULL_CONDENSED);
+            // A terminal that does not tell its width tells 0.
+            if table.width().is_some_and(|width| width >= NARROWEST) {
+                table.set_content_arrangement(ContentArrangement::Dynamic);
+            }
         } else {
             table.load_preset(NOTHING);
         }

@@ -1,4 +1,5 @@
 //! The command as a user meets it: the built program, its answers and its exit codes. Nothing here needs a database.
+#![expect(clippy::unwrap_used, reason = "a test may fail")]
 
 use std::path::Path;
 use std::process::{Command, Output};

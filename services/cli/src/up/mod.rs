@@ -19,6 +19,7 @@ mod start;
 mod summary;
 mod supervise;
 
+use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -41,6 +42,7 @@ pub async fn run(args: UpArgs, config: Option<PathBuf>, out: Output) -> Result<(
     let progress = Progress::new(out.is_json());
     let signals = Signals::listen()?;
     let shutdown = &signals.shutdown;
+    stop_with_the_terminal(&signals);
     let mut cluster = None;
     let starting = start(&args, config, &progress, &mut cluster);
     let started = shutdown.run_until_cancelled(Box::pin(starting)).await;
@@ -58,6 +60,19 @@ pub async fn run(args: UpArgs, config: Option<PathBuf>, out: Output) -> Result<(
     };
     await_leftovers(&args.data).await?;
     outcome.and(stopped)
+}
+
+/// A SIGHUP says that the terminal is gone, for whoever has one.
+fn stop_with_the_terminal(signals: &Signals) {
+    if !std::io::stderr().is_terminal() {
+        return;
+    }
+    let (mut hangups, shutdown) = (signals.reload.clone(), signals.shutdown.clone());
+    tokio::spawn(async move {
+        if hangups.changed().await.is_ok() {
+            shutdown.cancel();
+        }
+    });
 }
 
 /// Stops what was started.

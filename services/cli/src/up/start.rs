@@ -75,6 +75,7 @@ pub async fn start(
         endpoints,
         cluster: cluster_file,
         config,
+        chain,
         http01_port: ports.http01,
         tls_alpn_port: ports.tls_alpn,
         certificate,

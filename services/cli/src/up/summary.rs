@@ -1,6 +1,6 @@
 //! What is said when the cluster is ready.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use certfleet_supervisor::Endpoints;
 use serde::Serialize;
@@ -16,9 +16,11 @@ pub struct Ready {
     #[serde(flatten)]
     pub endpoints: Endpoints,
     /// Where all of this, and the processes, are written down.
-    pub cluster: std::path::PathBuf,
+    pub cluster: PathBuf,
     /// The settings for this command.
-    pub config: std::path::PathBuf,
+    pub config: PathBuf,
+    /// The chain of the certificate below.
+    pub chain: PathBuf,
     /// Where http-01 challenges are looked for.
     pub http01_port: u16,
     /// Where tls-alpn-01 challenges are looked for.
@@ -38,18 +40,17 @@ impl Ready {
 
     fn write(&self, sheet: &mut Sheet) {
         let issued = &self.certificate;
-        sheet.line("");
-        let row = [
-            joined(&issued.names),
-            issued.serial.clone(),
-            issued.issuer.clone(),
-            moment(issued.not_after),
-            format!("{:.0} ms", issued.seconds * 1000.0),
-        ];
-        sheet.table(
-            ["certificate for", "serial", "issuer", "valid until", "took"],
-            [row],
-        );
+        sheet.title("The first certificate of this start");
+        sheet.pairs([
+            ("names", joined(&issued.names)),
+            ("serial", issued.serial.clone()),
+            ("issuer", issued.issuer.clone()),
+            ("valid from", moment(issued.not_before)),
+            ("valid until", moment(issued.not_after)),
+            ("proven by", issued.challenge.to_owned()),
+            ("took", format!("{:.0} ms", issued.seconds * 1000.0)),
+            ("chain", shown(&self.chain)),
+        ]);
         sheet.title("certfleet is ready");
         sheet.pairs([
             ("directory", self.endpoints.directory.clone()),
@@ -72,11 +73,18 @@ impl Ready {
             self.http01_port
         ));
         sheet.line(format_args!(
-            "  certfleet --config {} ca list",
+            "  {} --config {} ca list",
+            this_program(),
             shown(&self.config)
         ));
         sheet.line("\nCtrl-C stops everything; the next start goes on with the data.");
     }
+}
+
+/// This program, as it was called.
+fn this_program() -> String {
+    let called = std::env::args_os().next();
+    called.map_or_else(|| "certfleet".to_owned(), |path| shown(Path::new(&path)))
 }
 
 /// A path in a command line.
