@@ -42,7 +42,8 @@ impl MongodBinary {
     pub async fn find(explicit: Option<&Path>, tools: &Path) -> Result<Self, SupervisorError> {
         let named = explicit
             .map(Path::to_owned)
-            .or_else(|| std::env::var_os("CERTFLEET_MONGOD").map(PathBuf::from));
+            .or_else(|| std::env::var_os("CERTFLEET_MONGOD").map(PathBuf::from))
+            .filter(|path| !path.as_os_str().is_empty());
         let cached = tools.join("mongod");
         let path = named
             .or_else(|| find_on_path("mongod"))
