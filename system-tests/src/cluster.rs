@@ -7,8 +7,8 @@ use std::sync::LazyLock;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail, ensure};
-use certfleet_supervisor::{Manifest, ProcessEntry, Signal, pick_free_ports};
-use certfleet_testkit::ChallengeServer;
+use certfleet_supervisor::{Manifest, MongodBinary, ProcessEntry, Signal, pick_free_ports};
+use certfleet_testkit::{ChallengeServer, Ports, tools_directory};
 use nix::unistd::Pid;
 use tokio::runtime::Runtime;
 use tokio::sync::{OnceCell, RwLock, RwLockReadGuard, RwLockWriteGuard};
@@ -114,16 +114,24 @@ impl Cluster {
             .prefix("certfleet-system-")
             .tempdir()?
             .keep();
-        let answers = ChallengeServer::start().await;
-        let port = pick_free_ports(1)?[0];
+        let mongod = MongodBinary::find(None, &tools_directory()).await?;
+        let ports = pick_free_ports(4)?;
+        let port = ports[0];
+        let challenges = Ports {
+            dns: ports[1],
+            http01: ports[2],
+            tls_alpn01: ports[3],
+            management: 0,
+        };
         let arguments = [
             ("--api", "2".to_owned()),
             ("--worker", "2".to_owned()),
             ("--scheduler", "2".to_owned()),
             ("--port", port.to_string()),
-            ("--http01-port", answers.http01().port().to_string()),
-            ("--tls-alpn-port", answers.tls_alpn01().port().to_string()),
-            ("--resolver", answers.dns().to_string()),
+            ("--mongod", mongod.path().display().to_string()),
+            ("--http01-port", challenges.http01.to_string()),
+            ("--tls-alpn-port", challenges.tls_alpn01.to_string()),
+            ("--resolver", format!("127.0.0.1:{}", challenges.dns)),
         ];
         let arguments: Vec<String> = arguments
             .into_iter()
@@ -133,17 +141,18 @@ impl Cluster {
         let environment = [("CERTFLEET_WORKER_LEASE", LEASE)];
         let logs = binaries.logs("log");
         let mut launched = Launched::start(&binaries, &data, &logs, &arguments, &environment)?;
-        let manifest = await_manifest(&data, &logs, &mut launched).await?;
+        await_start(&data, &logs, &mut launched).await?;
         Ok(Self {
-            manifest,
+            manifest: Manifest::read(&data)?,
             data,
-            answers,
+            // Not before: the start answers the challenge of its own certificate on one of these ports.
+            answers: ChallengeServer::start_on(challenges).await,
             port,
             _launched: launched,
         })
     }
 
-    /// The URL of the directory.
+    /// The URL of the default authority's directory, as people give it to their clients.
     pub fn directory(&self) -> &str {
         &self.manifest.endpoints.directory
     }
@@ -313,11 +322,13 @@ fn sum_of(metrics: &str, name: &str, label: &str) -> u64 {
         .sum()
 }
 
-async fn await_manifest(data: &Path, logs: &Path, launched: &mut Launched) -> Result<Manifest> {
+/// Waits until the start has said its last word: where everything is.
+async fn await_start(data: &Path, logs: &Path, launched: &mut Launched) -> Result<()> {
     let until = Instant::now() + START_WITHIN;
     loop {
-        if Manifest::path_in(data).exists() {
-            return Ok(Manifest::read(data)?);
+        let said = std::fs::read_to_string(data.join("up.log")).unwrap_or_default();
+        if said.lines().any(is_summary) {
+            return Ok(());
         }
         if let Some(status) = launched.has_ended()? {
             let log = std::fs::read_to_string(logs.join("up.log")).unwrap_or_default();
@@ -325,8 +336,12 @@ async fn await_manifest(data: &Path, logs: &Path, launched: &mut Launched) -> Re
         }
         ensure!(
             Instant::now() < until,
-            "certfleet up is not ready after {START_WITHIN:?}"
+            "certfleet up is not ready after {START_WITHIN:?}: {said}"
         );
         sleep(PAUSE).await;
     }
+}
+
+fn is_summary(line: &str) -> bool {
+    serde_json::from_str::<serde_json::Value>(line).is_ok_and(|said| said["directory"].is_string())
 }

@@ -55,6 +55,11 @@ impl Acme {
         &self.directory
     }
 
+    /// The URL of an authority's own directory, to which its resources link.
+    pub fn index(&self) -> String {
+        self.directory.new_nonce.replace("new-nonce", "directory")
+    }
+
     /// The connections.
     pub fn http(&self) -> &reqwest::Client {
         &self.http
@@ -79,12 +84,17 @@ impl Acme {
             .to_owned())
     }
 
+    /// Keeps a nonce for the next request.
+    pub fn keep(&self, nonce: String) {
+        self.nonces().push(nonce);
+    }
+
     /// Sends a body as a signed request, once.
     pub async fn send(&self, url: &str, body: impl Into<reqwest::Body>) -> Result<Answer> {
         let request = self.http.post(url).header(CONTENT_TYPE, JOSE_JSON);
         let answer = Answer::read(request.body(body).send().await?).await?;
         if let Some(nonce) = answer.nonce() {
-            self.nonces().push(nonce.to_owned());
+            self.keep(nonce.to_owned());
         }
         Ok(answer)
     }

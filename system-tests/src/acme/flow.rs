@@ -4,7 +4,7 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail, ensure};
-use certfleet_acme::messages::{AuthorizationResponse, Finalize, OrderResponse};
+use certfleet_acme::messages::{AuthorizationResponse, Finalize, OrderResponse, RevokeCertificate};
 use certfleet_acme::{Base64Url, dns01_value, key_authorization};
 use certfleet_domain::{AuthorizationStatus, OrderStatus};
 use certfleet_testkit::ChallengeServer;
@@ -157,6 +157,27 @@ impl Acme {
             .await?;
         ensure!(value["status"] == "valid", "not proven: {value}");
         Ok(())
+    }
+
+    /// The payload of revokeCert.
+    pub fn revocation(certificate: &[u8], reason: Option<i64>) -> Result<Value> {
+        let certificate = Base64Url(certificate.to_vec());
+        Ok(serde_json::to_value(RevokeCertificate {
+            certificate,
+            reason,
+        })?)
+    }
+
+    /// Asks an account's certificate to be revoked; gives the answer as it is.
+    pub async fn revoke(
+        &self,
+        account: &Account,
+        certificate: &[u8],
+        reason: Option<i64>,
+    ) -> Result<Answer> {
+        let url = self.directory().revoke_cert.clone();
+        self.post(account, &url, &Self::revocation(certificate, reason)?)
+            .await
     }
 
     /// Sends a CSR; gives the answer as it is.

@@ -6,6 +6,11 @@
     reason = "a test fails by panicking"
 )]
 
+mod accounts;
+mod architecture;
 mod clients;
+mod faults;
+mod orders;
 mod refusals;
+mod secrets;
 mod support;

@@ -594,7 +594,7 @@ async fn refused(acme: &Acme, account: &Account, case: &Case) -> Result<()> {
         "it may be cached"
     );
     ensure!(
-        answer.links("index") == [index(acme)],
+        answer.links("index") == [acme.index()],
         "Link: index: {:?}",
         answer.headers
     );
@@ -607,10 +607,6 @@ async fn post(acme: &Acme, draft: &Draft, body: String) -> Result<Answer> {
         request = request.header(CONTENT_TYPE, content_type);
     }
     Answer::read(request.send().await?).await
-}
-
-fn index(acme: &Acme) -> String {
-    acme.directory().new_order.replace("new-order", "directory")
 }
 
 /// The answer's fresh nonce is taken, once.
