@@ -6,8 +6,8 @@
 
 use bson::doc;
 use certfleet_storage::collections::{
-    ACCOUNTS, AUTHORITIES, AUTHORIZATIONS, CERTIFICATES, JOBS, LEASES, MIGRATIONS, NONCES, ORDERS,
-    PROCESSES, SECRETS,
+    ACCOUNTS, AUTHORITIES, AUTHORIZATIONS, CERTIFICATES, JOBS, JOBS_FINISHED, LEASES, MIGRATIONS,
+    NONCES, ORDERS, PROCESSES, SECRETS,
 };
 
 use crate::operation::{Index, Operation};
@@ -96,8 +96,9 @@ fn jobs() -> Vec<Index> {
         // Claims, and the depth of the queue. Finished and dead jobs have no `claimable_at` and are not in it.
         Index::new("claimable", doc! { "bucket": 1, "claimable_at": 1 })
             .only(doc! { "claimable_at": { "$exists": true } }),
-        // Finished jobs are kept for a day, for those who ask what became of one. Dead ones stay.
-        Index::new("finished", doc! { "finished_at": 1 })
+        // Finished jobs are kept for a while, for those who ask what became of one; the scheduler's settings say for how
+        // long. Dead ones stay.
+        Index::new(JOBS_FINISHED, doc! { "finished_at": 1 })
             .only(doc! { "finished_at": { "$exists": true } })
             .expire_after_seconds(DAY),
     ]

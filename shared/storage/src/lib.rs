@@ -34,6 +34,6 @@ pub use repositories::{
     Accounts, Authorities, Authorizations, Certificates, NonceSpent, Nonces, Orders, OrdersPage,
     SealedSecrets,
 };
-pub use retention::{Removed, Retention};
+pub use retention::{Keep, Removed, Retention};
 pub use store::Store;
 pub use vault::{SecretName, Vault, VaultError};

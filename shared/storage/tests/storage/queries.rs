@@ -7,10 +7,10 @@ use certfleet_domain::{
     AuthorizationState, CertificateOrigin, OrderId, SystemClock, SystemRng, Timestamp,
 };
 use certfleet_jobs::{Job, Outcome};
-use certfleet_storage::Unit;
 use certfleet_storage::collections::{
     ACCOUNTS, AUTHORIZATIONS, CERTIFICATES, JOBS, NONCES, ORDERS,
 };
+use certfleet_storage::{Keep, Unit};
 use futures_util::TryStreamExt;
 use mongodb::bson::{DateTime, Document, doc};
 
@@ -280,7 +280,11 @@ async fn the_retention_goes_by_ids() {
     }
     let step = async || {
         let limit = now() - time::Duration::days(90);
-        let removed = space.store.retention().step(now(), limit).await;
+        let keep = Keep {
+            orders_since: limit,
+            authorizations_since: limit,
+        };
+        let removed = space.store.retention().step(now(), keep).await;
         removed.expect("a step").nonces
     };
     let seen = profiled(&space, NONCES, async || assert_eq!(step().await, 10)).await;

@@ -1,9 +1,11 @@
 //! What has served its time goes, and nothing else.
 
+use std::time::Duration as WaitTime;
+
 use certfleet_domain::{
     CertificateId, Clock, ManualClock, Order, OrderId, SystemClock, SystemRng, Timestamp,
 };
-use certfleet_storage::Removed;
+use certfleet_storage::{Keep, Removed};
 use time::Duration;
 
 use crate::entities::{account, authorization, now, order};
@@ -45,7 +47,11 @@ async fn what_expired_before_the_limit_is_removed() {
     }
     store.commit(unit).await.expect("written");
 
-    let removed = store.retention().step(now(), limit).await.expect("a step");
+    let keep = Keep {
+        orders_since: limit,
+        authorizations_since: limit,
+    };
+    let removed = store.retention().step(now(), keep).await.expect("a step");
     let due = Removed {
         nonces: 0,
         orders: 1,
@@ -57,5 +63,32 @@ async fn what_expired_before_the_limit_is_removed() {
     for kept in [&expired_later, &young, &processing] {
         let found = store.orders.find(kept.id).await.expect("a read");
         assert_eq!(found.as_ref(), Some(kept));
+    }
+}
+
+#[tokio::test]
+async fn authorizations_and_orders_have_times_of_their_own() {
+    let space = space().await;
+    let store = &space.store;
+    let limit = now() - Duration::days(90);
+    let expired = order_of(limit - Duration::days(8), limit - Duration::days(1));
+    let insert = store.orders.insert(&expired).expect("a unit");
+    store.commit(insert).await.expect("written");
+    let keep = Keep {
+        orders_since: limit - Duration::days(30),
+        authorizations_since: limit,
+    };
+    let removed = store.retention().step(now(), keep).await;
+    assert_eq!(removed.expect("a step"), Removed::default());
+}
+
+#[tokio::test]
+async fn finished_jobs_are_kept_for_the_time_that_is_set() {
+    let space = space().await;
+    let retention = space.store.retention();
+    let week = WaitTime::from_secs(7 * 86_400);
+    for (time, is_change) in [(week, true), (week, false), (week / 7, true)] {
+        let changed = retention.keep_finished_jobs(time).await;
+        assert_eq!(changed.expect("an answer"), is_change);
     }
 }
