@@ -79,10 +79,11 @@ impl<R: Role> Elector<R> {
     pub async fn run(&self, office: &impl Office, shutdown: &CancellationToken) {
         while !shutdown.is_cancelled() {
             let asked = Instant::now();
-            match self.role.hold().await {
-                Ok(Some(term)) => self.lead(term, asked, office, shutdown).await,
-                Ok(None) => {}
-                Err(error) => tracing::warn!(%error, "the leader's lease cannot be asked for"),
+            match timeout(self.renew_every, self.role.hold()).await {
+                Ok(Ok(Some(term))) => self.lead(term, asked, office, shutdown).await,
+                Ok(Ok(None)) => {}
+                Ok(Err(error)) => tracing::warn!(%error, "the leader's lease cannot be asked for"),
+                Err(_) => tracing::warn!("the leader's lease cannot be asked for: no answer"),
             }
             shutdown.run_until_cancelled(sleep(self.renew_every)).await;
         }
