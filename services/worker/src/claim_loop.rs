@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use certfleet_domain::{Clock, ServerId, SystemRng};
-use certfleet_jobs::Lease;
 use certfleet_storage::StorageError;
 use certfleet_storage::jobs::{Claimer, JobFeed};
 use tokio::sync::watch;
@@ -47,11 +46,11 @@ impl ClaimLoop {
                 looked_around = Instant::now();
             }
             match self.claim(hands, look_around, clock).await {
-                Ok(leases) if leases.is_empty() => {
+                Ok(0) => {
                     stop.run_until_cancelled(self.feed.changed(self.poll_interval))
                         .await;
                 }
-                Ok(leases) => leases.into_iter().for_each(|lease| self.crew.take(lease)),
+                Ok(_) => {}
                 Err(error) => {
                     tracing::warn!(%error, "claiming failed");
                     stop.run_until_cancelled(tokio::time::sleep(AFTER_FAILURE))
@@ -61,22 +60,30 @@ impl ClaimLoop {
         }
     }
 
-    /// Our own buckets first; now and then also what others have left lying.
+    /// Our own buckets first; now and then also what others have left lying. Gives how many jobs were taken in hand.
     async fn claim(
         &self,
         hands: usize,
         look_around: bool,
         clock: &dyn Clock,
-    ) -> Result<Vec<Lease>, StorageError> {
-        let mut leases = self.claimer.claim(hands, clock, &mut SystemRng).await?;
-        if look_around && leases.len() < hands {
-            leases.extend(
-                self.claimer
-                    .steal(hands - leases.len(), clock, &mut SystemRng)
-                    .await?,
-            );
+    ) -> Result<usize, StorageError> {
+        let own = self.claimer.claim(hands, clock, &mut SystemRng).await?;
+        let mut taken = own.len();
+        // In hand before anything else is asked for: that may take its time, or fail.
+        for lease in own {
+            self.crew.take(lease);
         }
-        Ok(leases)
+        if look_around && taken < hands {
+            let others = self
+                .claimer
+                .steal(hands - taken, clock, &mut SystemRng)
+                .await?;
+            taken += others.len();
+            for lease in others {
+                self.crew.take(lease);
+            }
+        }
+        Ok(taken)
     }
 }
 
