@@ -233,6 +233,10 @@ fn arguments(options: &MongodOptions, port: u16, data: &Path) -> Vec<OsString> {
         // 15 s otherwise, in which a last member waits for others that are gone.
         "--setParameter",
         "shutdownTimeoutMillisForSignaledShutdown=500",
+        // What a killed process had written in an open transaction stays locked this long, 60 s otherwise. Longer than
+        // the budget of a transaction of ours, 15 s.
+        "--setParameter",
+        "transactionLifetimeLimitSeconds=20",
     ]
     .map(OsString::from)
     .into();
