@@ -40,6 +40,7 @@ impl ClaimLoop {
             if self.alive.has_changed().unwrap_or(false) {
                 let alive = self.alive.borrow_and_update().clone();
                 self.claimer.share_with(&alive);
+                self.feed.listen_to(self.claimer.buckets());
             }
             let look_around = looked_around.elapsed() >= self.poll_interval;
             if look_around {

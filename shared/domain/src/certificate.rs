@@ -231,10 +231,12 @@ impl Certificate {
     /// Another certificate takes this one's place.
     pub fn replace(self, by: OrderId) -> Result<Self, InvalidTransition> {
         match (&self.state, self.replaced_by) {
-            (CertificateState::Issued { .. } | CertificateState::Revoked { .. }, None) => Ok(Self {
-                replaced_by: Some(by),
-                ..self
-            }),
+            (CertificateState::Issued { .. } | CertificateState::Revoked { .. }, None) => {
+                Ok(Self {
+                    replaced_by: Some(by),
+                    ..self
+                })
+            }
             (CertificateState::Intended { .. }, _) | (_, Some(_)) => Err(self.refuse("replaced")),
         }
     }

@@ -1,33 +1,38 @@
-//! The gatherer: takes units from all sides, commits them together, tells each its own fate.
+//! Takes units from all sides, commits them together, tells each its own fate.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use mongodb::Database;
-use tokio::sync::{Semaphore, mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot};
 
 use super::batch::{Batch, Refusal, losers, settle};
+use super::gather::{Gathered, Gathering, gather};
 use super::unit::Unit;
 use crate::error::{CommitError, StorageError};
 use crate::metrics::Metrics;
 use crate::tx::run_tx;
 
-/// The most units in one transaction.
-const MOST_UNITS: usize = 64;
-/// How many transactions are under way at once; what arrives meanwhile is the next batch.
-const IN_FLIGHT: usize = 2;
-/// The most writes in one transaction, unless a single unit has more: they have to fit into commands of 16 MiB.
-const MOST_WRITES: usize = 1_000;
+/// A batch weighs what it writes: the commands of a transaction have to fit into 16 MiB.
+const GATHERING: Gathering = Gathering {
+    most: 256,
+    in_flight: 2,
+    wait: Duration::from_millis(1),
+};
 /// How often a batch is tried anew because some document was not as its guard says.
 const ROUNDS: usize = 16;
-/// How long the first unit of a batch waits for company.
-const GATHER: Duration = Duration::from_millis(1);
 
 type Fate = Result<(), CommitError>;
 
 struct Entry {
     unit: Unit,
     reply: oneshot::Sender<Fate>,
+}
+
+impl Gathered for Entry {
+    fn weight(&self) -> usize {
+        self.unit.writes.len().max(1)
+    }
 }
 
 /// Many callers' units, few transactions. Clones share one gatherer.
@@ -39,8 +44,11 @@ pub struct GroupCommit {
 impl GroupCommit {
     /// Starts the gatherer; it ends when the last clone is dropped.
     pub(crate) fn start(database: Database, metrics: Metrics) -> Self {
-        let (entries, inbox) = mpsc::channel(4 * MOST_UNITS);
-        tokio::spawn(gather(inbox, Committer { database, metrics }));
+        let committer = Committer { database, metrics };
+        let entries = gather(GATHERING, move |entries| {
+            let committer = committer.clone();
+            async move { committer.commit(entries).await }
+        });
         Self { entries }
     }
 
@@ -53,30 +61,6 @@ impl GroupCommit {
             .await
             .map_err(|_| lost(()))?;
         fate.await.map_err(|_| lost(()))?
-    }
-}
-
-async fn gather(mut inbox: mpsc::Receiver<Entry>, committer: Committer) {
-    let hands = Arc::new(Semaphore::new(IN_FLIGHT));
-    while let Some(first) = inbox.recv().await {
-        let Ok(hand) = Arc::clone(&hands).acquire_owned().await else {
-            return;
-        };
-        tokio::time::sleep(GATHER).await;
-        let mut writes = first.unit.writes.len();
-        let mut batch = vec![first];
-        while batch.len() < MOST_UNITS
-            && writes < MOST_WRITES
-            && let Ok(entry) = inbox.try_recv()
-        {
-            writes += entry.unit.writes.len();
-            batch.push(entry);
-        }
-        let committer = committer.clone();
-        tokio::spawn(async move {
-            committer.commit(batch).await;
-            drop(hand);
-        });
     }
 }
 

@@ -6,13 +6,16 @@ use std::time::Duration;
 use mongodb::Collection;
 use mongodb::error::ErrorKind;
 use serde::Serialize;
-use tokio::sync::{Semaphore, mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot};
 
+use super::gather::{Gathered, Gathering, gather};
 use crate::error::{DUPLICATE_KEY, StorageError};
 
-const MOST_DOCUMENTS: usize = 128;
-const IN_FLIGHT: usize = 2;
-const GATHER: Duration = Duration::from_millis(1);
+const GATHERING: Gathering = Gathering {
+    most: 128,
+    in_flight: 2,
+    wait: Duration::from_millis(1),
+};
 
 /// Whether this caller's document is the one that is now there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,6 +30,8 @@ struct Entry<T> {
     document: T,
     reply: oneshot::Sender<Result<Inserted, StorageError>>,
 }
+
+impl<T: Send + 'static> Gathered for Entry<T> {}
 
 /// Many callers' single inserts into one collection, few round trips. Clones share one gatherer.
 ///
@@ -47,8 +52,7 @@ impl<T> Clone for InsertGroup<T> {
 impl<T: Serialize + Send + Sync + 'static> InsertGroup<T> {
     /// Starts the gatherer; it ends when the last clone is dropped.
     pub(crate) fn start(collection: Collection<T>) -> Self {
-        let (entries, inbox) = mpsc::channel(4 * MOST_DOCUMENTS);
-        tokio::spawn(gather(inbox, collection));
+        let entries = gather(GATHERING, move |batch| write(collection.clone(), batch));
         Self { entries }
     }
 
@@ -63,31 +67,7 @@ impl<T: Serialize + Send + Sync + 'static> InsertGroup<T> {
     }
 }
 
-async fn gather<T: Serialize + Send + Sync + 'static>(
-    mut inbox: mpsc::Receiver<Entry<T>>,
-    collection: Collection<T>,
-) {
-    let hands = Arc::new(Semaphore::new(IN_FLIGHT));
-    while let Some(first) = inbox.recv().await {
-        let Ok(hand) = Arc::clone(&hands).acquire_owned().await else {
-            return;
-        };
-        tokio::time::sleep(GATHER).await;
-        let mut batch = vec![first];
-        while batch.len() < MOST_DOCUMENTS
-            && let Ok(entry) = inbox.try_recv()
-        {
-            batch.push(entry);
-        }
-        let collection = collection.clone();
-        tokio::spawn(async move {
-            write(&collection, batch).await;
-            drop(hand);
-        });
-    }
-}
-
-async fn write<T: Serialize + Send + Sync>(collection: &Collection<T>, batch: Vec<Entry<T>>) {
+async fn write<T: Serialize + Send + Sync>(collection: Collection<T>, batch: Vec<Entry<T>>) {
     let (documents, replies): (Vec<T>, Vec<_>) = batch
         .into_iter()
         .map(|entry| (entry.document, entry.reply))

@@ -1,4 +1,8 @@
-//! Claiming: one transaction takes as many jobs as there are free hands.
+//! Claiming: one command takes as many jobs as there are free hands.
+//!
+//! It is no transaction, and each job is taken by itself: a worker that is killed in the middle leaves leases behind,
+//! which run out, and not locks, which everybody who claims would have to wait for. What bears the claim's token is
+//! the claimer's, and is read back by it, whatever the answer to the command was.
 
 use std::collections::HashSet;
 use std::time::Duration;
@@ -7,7 +11,7 @@ use bson::{Document, doc};
 use certfleet_domain::{Clock, LeaseToken, ServerId};
 use certfleet_jobs::{JobKey, JobKind, Lease};
 use futures_util::TryStreamExt;
-use mongodb::{ClientSession, Collection, Database};
+use mongodb::{Collection, Database};
 use rand::RngCore;
 
 use super::BUCKETS;
@@ -16,7 +20,9 @@ use super::share::buckets_of;
 use crate::collections::JOBS;
 use crate::error::{Corrupt, StorageError};
 use crate::metrics::Metrics;
-use crate::tx::{Abort, Body, run_tx};
+
+/// How long the database may take to mark jobs: one that is locked holds up those behind it.
+const MARK_WITHIN: Duration = Duration::from_secs(2);
 
 /// One process's way of claiming. There is one per process: claims of one process do not race each other.
 pub struct Claimer {
@@ -52,6 +58,11 @@ impl Claimer {
     /// Takes note of who is alive, and so of which buckets are ours.
     pub fn share_with(&mut self, live: &[ServerId]) {
         self.mine = buckets_of(self.me, live);
+    }
+
+    /// The buckets that are ours.
+    pub fn buckets(&self) -> &[i32] {
+        &self.mine
     }
 
     /// How long a lease lasts unless it is renewed.
@@ -111,21 +122,65 @@ impl Claimer {
             "$expr": { "$lte": ["$claimable_at", { "$subtract": ["$$NOW", milliseconds] }] },
         };
         filter.extend(whose);
-        let mut body = Take {
-            claimer: self,
-            token,
-            filter,
-            most: i64::try_from(most).unwrap_or(i64::MAX),
-            unfit: Vec::new(),
-        };
-        let claimed = run_tx(self.database.client(), &self.metrics, "claim", &mut body).await?;
-        for unfit in &body.unfit {
-            tracing::error!(%unfit, "a job cannot be read; it is set aside");
-            self.set_aside(unfit).await?;
+        let most = i64::try_from(most).unwrap_or(i64::MAX);
+        let due: Vec<Document> = self
+            .jobs()
+            .find(filter.clone())
+            .sort(doc! { "claimable_at": 1 })
+            .limit(most)
+            .await?
+            .try_collect()
+            .await?;
+        let mut keys = Vec::with_capacity(due.len());
+        for job in &due {
+            match document::leased(job, token) {
+                Ok(lease) => keys.push(lease.key),
+                Err(unfit) => {
+                    tracing::error!(%unfit, "a job cannot be read; it is set aside");
+                    self.set_aside(&unfit).await?;
+                }
+            }
         }
-        let leases = claimed.unwrap_or_default();
+        if keys.is_empty() {
+            return Ok(Vec::new());
+        }
+        let keys: Vec<&str> = keys.iter().map(JobKey::as_str).collect();
+        // Others may have been faster with some of them.
+        filter.insert("_id", doc! { "$in": &keys });
+        let marked = self.mark(filter, token).await;
+        let leases = self.marked(&keys, token).await?;
+        if leases.is_empty() {
+            marked?;
+        }
         self.metrics.claims.inc_by(leases.len() as u64);
         Ok(leases)
+    }
+
+    /// Puts the token on the jobs that match.
+    async fn mark(&self, filter: Document, token: LeaseToken) -> Result<(), StorageError> {
+        let update = claim(token, &self.me.to_string(), self.lease);
+        let command = doc! {
+            "update": JOBS,
+            "updates": [{ "q": filter, "u": update, "multi": true }],
+            "writeConcern": { "w": "majority", "j": true },
+            "maxTimeMS": i64::try_from(MARK_WITHIN.as_millis()).unwrap_or(i64::MAX),
+        };
+        self.database.run_command(command).await?;
+        Ok(())
+    }
+
+    /// Those of the jobs that bear the token.
+    async fn marked(&self, keys: &[&str], token: LeaseToken) -> Result<Vec<Lease>, StorageError> {
+        let ours = doc! { "_id": { "$in": keys }, "lease.token": token.to_string() };
+        let mut jobs: Vec<Document> = self.jobs().find(ours).await?.try_collect().await?;
+        jobs.sort_by_cached_key(|job| {
+            let id = job.get_str("_id").unwrap_or_default();
+            keys.iter().position(|key| *key == id)
+        });
+        Ok(jobs
+            .iter()
+            .map(|job| document::leased(job, token))
+            .collect::<Result<_, _>>()?)
     }
 
     /// A job that does not parse is dead, not an obstacle to all others.
@@ -180,52 +235,5 @@ impl Claimer {
 
     fn jobs(&self) -> Collection<Document> {
         self.database.collection(JOBS)
-    }
-}
-
-struct Nothing;
-
-struct Take<'a> {
-    claimer: &'a Claimer,
-    token: LeaseToken,
-    filter: Document,
-    most: i64,
-    /// Jobs that are due and do not parse; found by the last run.
-    unfit: Vec<Corrupt>,
-}
-
-impl Body for Take<'_> {
-    type Output = Vec<Lease>;
-    type Refusal = Nothing;
-
-    async fn run(&mut self, session: &mut ClientSession) -> Result<Vec<Lease>, Abort<Nothing>> {
-        self.unfit.clear();
-        let jobs = self.claimer.jobs();
-        let mut cursor = jobs
-            .find(self.filter.clone())
-            .sort(doc! { "claimable_at": 1 })
-            .limit(self.most)
-            .session(&mut *session)
-            .await?;
-        let due: Vec<Document> = cursor.stream(session).try_collect().await?;
-        let mut leases = Vec::with_capacity(due.len());
-        for job in &due {
-            match document::leased(job, self.token) {
-                Ok(lease) => leases.push(lease),
-                Err(corrupt) => self.unfit.push(corrupt),
-            }
-        }
-        if leases.is_empty() {
-            return Err(Abort::Refused(Nothing));
-        }
-        let keys: Vec<&str> = leases.iter().map(|lease| lease.key.as_str()).collect();
-        let owner = self.claimer.me.to_string();
-        jobs.update_many(
-            doc! { "_id": { "$in": keys } },
-            claim(self.token, &owner, self.claimer.lease),
-        )
-        .session(session)
-        .await?;
-        Ok(leases)
     }
 }

@@ -44,7 +44,7 @@ pub(super) fn ensure(job: &Job) -> Result<Unit, StorageError> {
     let fresh = doc! {
         "_id": key.as_str(),
         "kind": job.kind().name(),
-        "bucket": bucket_of(&key),
+        "bucket": bucket_of(key.as_str()),
         "job": { "$literal": bson::serialize_to_document(job)? },
         "state": JobState::Queued.name(),
         "claimable_at": "$$NOW",
@@ -128,39 +128,37 @@ fn pipeline(stages: Vec<Document>) -> Bson {
     Bson::Array(stages.into_iter().map(Bson::Document).collect())
 }
 
-/// The lease of a job that has just been claimed, from the document as it was before.
-pub(super) fn leased(before: &Document, token: LeaseToken) -> Result<Lease, Corrupt> {
-    let id = before.get_str("_id").unwrap_or("without _id").to_owned();
+/// The lease of a job as it is now.
+pub(super) fn leased(job: &Document, token: LeaseToken) -> Result<Lease, Corrupt> {
+    let id = job.get_str("_id").unwrap_or("without _id").to_owned();
     let corrupt = |why: String| Corrupt {
         collection: JOBS,
         id: id.clone(),
         why,
     };
-    let payload = before
+    let payload = job
         .get_document("job")
         .map_err(|error| corrupt(format!("job: {error}")))?;
-    let job: Job = bson::deserialize_from_document(payload.clone())
-        .map_err(|error| corrupt(format!("job: {error}")))?;
-    let fence = before
+    let fence = job
         .get_i64("fence")
         .map_err(|error| corrupt(format!("fence: {error}")))?;
-    let attempt = before
+    let attempt = job
         .get_i32("attempt")
         .map_err(|error| corrupt(format!("attempt: {error}")))?;
     Ok(Lease {
-        job,
+        job: bson::deserialize_from_document(payload.clone())
+            .map_err(|error| corrupt(format!("job: {error}")))?,
         key: JobKey::from_stored(id.clone()),
-        fence: Fence(fence + 1),
+        fence: Fence(fence),
         token,
-        attempt: u32::try_from(attempt + 1)
-            .map_err(|_| corrupt("attempt: not a count".to_owned()))?,
+        attempt: u32::try_from(attempt).map_err(|_| corrupt("attempt: not a count".to_owned()))?,
     })
 }
 
 /// Where a job lies: a hash of its key, the same in every build.
-fn bucket_of(key: &JobKey) -> i32 {
+pub(super) fn bucket_of(key: &str) -> i32 {
     // FNV-1a, 32 bits.
-    let hash = key.as_str().bytes().fold(0x811c_9dc5_u32, |hash, byte| {
+    let hash = key.bytes().fold(0x811c_9dc5_u32, |hash, byte| {
         (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193)
     });
     i32::try_from(hash % BUCKETS.unsigned_abs()).unwrap_or_default()

@@ -2,6 +2,7 @@
 //! itself now and then, so that a lost hint costs time and nothing else.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -13,6 +14,8 @@ use serde::Deserialize;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
+use super::BUCKETS;
+use super::document::bucket_of;
 use crate::collections::JOBS;
 
 /// What a change stream tells of a job; projected so that little travels.
@@ -36,8 +39,10 @@ pub struct JobFeed {
 
 #[derive(Default)]
 struct Shared {
-    /// Rung whenever any event came.
+    /// Rung whenever an event of a bucket listened to came.
     any: Notify,
+    /// The buckets not listened to, a bit each.
+    deaf_to: AtomicU64,
     /// A bell for each who listens for one job.
     by_key: Mutex<HashMap<String, Vec<Arc<Notify>>>>,
 }
@@ -74,6 +79,12 @@ impl JobFeed {
             stop.run_until_cancelled(listen).await;
         });
         feed
+    }
+
+    /// From here on [`Self::changed`] tells of jobs of these buckets only.
+    pub fn listen_to(&self, buckets: &[i32]) {
+        let heard = buckets.iter().fold(0, |heard, bucket| heard | bit(*bucket));
+        self.shared.deaf_to.store(!heard, Ordering::Relaxed);
     }
 
     /// Waits until a job of the kind this feed tells of came, or the time is over.
@@ -135,12 +146,19 @@ impl Shared {
     }
 
     fn ring(&self, key: &str) {
-        self.any.notify_one();
+        if self.deaf_to.load(Ordering::Relaxed) & bit(bucket_of(key)) == 0 {
+            self.any.notify_one();
+        }
         for bell in self.bells().get(key).into_iter().flatten() {
             // The word stays for one who is not waiting yet.
             bell.notify_one();
         }
     }
+}
+
+/// There are as many buckets as bits.
+fn bit(bucket: i32) -> u64 {
+    1 << (bucket.unsigned_abs() % BUCKETS.unsigned_abs())
 }
 
 async fn listen(database: Database, matching: Document, shared: Arc<Shared>) {

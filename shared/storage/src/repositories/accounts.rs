@@ -2,28 +2,30 @@ use bson::{Document, doc};
 use certfleet_domain::{Account, AccountId, AuthorityName};
 use mongodb::{Collection, Database};
 
-use super::{by_id, find_one};
+use super::{find_by_id, find_one};
 use crate::collections::ACCOUNTS;
 use crate::documents::{insert, replace};
 use crate::error::StorageError;
-use crate::group::Unit;
+use crate::group::{FindGroup, Unit};
 
 /// ACME accounts. A key belongs to at most one account of an authority, by a unique index.
 #[derive(Clone)]
 pub struct Accounts {
     collection: Collection<Document>,
+    by_id: FindGroup,
 }
 
 impl Accounts {
     pub(crate) fn new(database: &Database) -> Self {
         Self {
             collection: database.collection(ACCOUNTS),
+            by_id: FindGroup::start(database.collection(ACCOUNTS)),
         }
     }
 
     /// The account of this id.
     pub async fn find(&self, id: AccountId) -> Result<Option<Account>, StorageError> {
-        find_one(&self.collection, by_id(&id)).await
+        find_by_id(&self.by_id, &id).await
     }
 
     /// The account that this key belongs to.

@@ -4,28 +4,30 @@ use certfleet_domain::{
 };
 use mongodb::{Collection, Database};
 
-use super::{by_id, find_all, find_many, find_one};
+use super::{find_all, find_by_id, find_many};
 use crate::collections::AUTHORIZATIONS;
 use crate::documents::{insert, replace, to_bson_time};
 use crate::error::StorageError;
-use crate::group::Unit;
+use crate::group::{FindGroup, Unit};
 
 /// ACME authorizations, with their challenges.
 #[derive(Clone)]
 pub struct Authorizations {
     collection: Collection<Document>,
+    by_id: FindGroup,
 }
 
 impl Authorizations {
     pub(crate) fn new(database: &Database) -> Self {
         Self {
             collection: database.collection(AUTHORIZATIONS),
+            by_id: FindGroup::start(database.collection(AUTHORIZATIONS)),
         }
     }
 
     /// The authorization of this id.
     pub async fn find(&self, id: AuthorizationId) -> Result<Option<Authorization>, StorageError> {
-        find_one(&self.collection, by_id(&id)).await
+        find_by_id(&self.by_id, &id).await
     }
 
     /// Those of these ids that exist, in their order.

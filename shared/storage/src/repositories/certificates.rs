@@ -2,29 +2,31 @@ use bson::{Document, doc};
 use certfleet_domain::{Certificate, CertificateId, OrderId, Serial};
 use mongodb::{Collection, Database};
 
-use super::{by_id, find_one};
+use super::{find_by_id, find_one};
 use crate::collections::CERTIFICATES;
 use crate::documents::{insert, replace};
 use crate::error::StorageError;
-use crate::group::Unit;
+use crate::group::{FindGroup, Unit};
 
 /// Certificates, from the moment they are intended. An order has at most one, and serial numbers are unique, both
 /// by unique indexes.
 #[derive(Clone)]
 pub struct Certificates {
     collection: Collection<Document>,
+    by_id: FindGroup,
 }
 
 impl Certificates {
     pub(crate) fn new(database: &Database) -> Self {
         Self {
             collection: database.collection(CERTIFICATES),
+            by_id: FindGroup::start(database.collection(CERTIFICATES)),
         }
     }
 
     /// The certificate of this id.
     pub async fn find(&self, id: CertificateId) -> Result<Option<Certificate>, StorageError> {
-        find_one(&self.collection, by_id(&id)).await
+        find_by_id(&self.by_id, &id).await
     }
 
     /// The certificate of this serial number.

@@ -17,6 +17,7 @@ use mongodb::Collection;
 
 use crate::documents::{Stored, decode};
 use crate::error::StorageError;
+use crate::group::FindGroup;
 
 pub use accounts::Accounts;
 pub use authorities::Authorities;
@@ -60,4 +61,13 @@ async fn find_many<T: Stored>(
 
 fn by_id(id: &impl ToString) -> Document {
     doc! { "_id": Bson::String(id.to_string()) }
+}
+
+/// The one of this id, read in company.
+async fn find_by_id<T: Stored>(
+    group: &FindGroup,
+    id: &impl ToString,
+) -> Result<Option<T>, StorageError> {
+    let found = group.find(id.to_string()).await?;
+    Ok(found.map(decode).transpose()?)
 }

@@ -3,16 +3,17 @@ use certfleet_domain::{AccountId, Order, OrderId};
 use futures_util::TryStreamExt;
 use mongodb::{Collection, Database};
 
-use super::{by_id, find_one};
+use super::find_by_id;
 use crate::collections::ORDERS;
 use crate::documents::{insert, replace};
 use crate::error::{Corrupt, StorageError};
-use crate::group::Unit;
+use crate::group::{FindGroup, Unit};
 
 /// ACME orders.
 #[derive(Clone)]
 pub struct Orders {
     collection: Collection<Document>,
+    by_id: FindGroup,
 }
 
 /// Some of an account's orders, oldest first.
@@ -28,12 +29,13 @@ impl Orders {
     pub(crate) fn new(database: &Database) -> Self {
         Self {
             collection: database.collection(ORDERS),
+            by_id: FindGroup::start(database.collection(ORDERS)),
         }
     }
 
     /// The order of this id.
     pub async fn find(&self, id: OrderId) -> Result<Option<Order>, StorageError> {
-        find_one(&self.collection, by_id(&id)).await
+        find_by_id(&self.by_id, &id).await
     }
 
     /// At most `most` of the account's orders that come after `after`.
