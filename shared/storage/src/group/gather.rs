@@ -12,7 +12,8 @@ pub(super) struct Gathering {
     pub(super) most: usize,
     /// How many batches are under way at once.
     pub(super) in_flight: usize,
-    /// How long the first entry of a batch waits for company.
+    /// How long the first entry of a batch waits for company while another batch is under way. Where none is, it does
+    /// not wait: what comes next finds it under way, and gathers.
     pub(super) wait: Duration,
 }
 
@@ -38,7 +39,8 @@ where
             let Ok(hand) = Arc::clone(&hands).acquire_owned().await else {
                 return;
             };
-            if !gathering.wait.is_zero() {
+            let others_under_way = hands.available_permits() + 1 < gathering.in_flight;
+            if others_under_way && !gathering.wait.is_zero() {
                 tokio::time::sleep(gathering.wait).await;
             }
             let mut weight = first.weight();

@@ -161,7 +161,8 @@ impl Claimer {
         let update = claim(token, &self.me.to_string(), self.lease);
         let command = doc! {
             "update": JOBS,
-            "updates": [{ "q": filter, "u": update, "multi": true }],
+            // By the ids: by the other index, all that is due would be read.
+            "updates": [{ "q": filter, "u": update, "multi": true, "hint": { "_id": 1 } }],
             "writeConcern": { "w": "majority", "j": true },
             "maxTimeMS": i64::try_from(MARK_WITHIN.as_millis()).unwrap_or(i64::MAX),
         };
