@@ -233,10 +233,13 @@ fn arguments(options: &MongodOptions, port: u16, data: &Path) -> Vec<OsString> {
         // 15 s otherwise, in which a last member waits for others that are gone.
         "--setParameter",
         "shutdownTimeoutMillisForSignaledShutdown=500",
-        // What a killed process had written in an open transaction stays locked this long, 60 s otherwise. Longer than
-        // the budget of a transaction of ours, 15 s.
+        // What a killed process had written in an open transaction stays locked this long and half as long again, 60 s
+        // otherwise. Ours take milliseconds, and one that is cut off is tried anew.
         "--setParameter",
-        "transactionLifetimeLimitSeconds=20",
+        "transactionLifetimeLimitSeconds=5",
+        // 16 threads otherwise, which on a machine that three members share spend their time meeting each other.
+        "--setParameter",
+        "replWriterThreadCount=2",
     ]
     .map(OsString::from)
     .into();
