@@ -238,9 +238,17 @@ fn objection(write: &Write, present: &[(&'static str, Document)]) -> Option<Comm
         (Write::Update { guard, .. }, Some(document)) => {
             let stands = guard
                 .iter()
-                .all(|(field, due)| document.get(field) == Some(due));
+                .all(|(path, due)| at(document, path) == Some(due));
             (!stands).then(|| row.changed())
         }
         (Write::Insert { .. }, None) | (Write::Ensure { .. }, _) => None,
+    }
+}
+
+/// What a document has at a path with dots.
+fn at<'a>(document: &'a Document, path: &str) -> Option<&'a Bson> {
+    match path.split_once('.') {
+        None => document.get(path),
+        Some((field, rest)) => at(document.get_document(field).ok()?, rest),
     }
 }

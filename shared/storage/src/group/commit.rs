@@ -1,24 +1,19 @@
 //! Takes units from all sides, commits them together, tells each its own fate.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use mongodb::Database;
 use tokio::sync::{mpsc, oneshot};
 
 use super::batch::{Batch, Refusal, losers, settle};
-use super::gather::{Gathered, Gathering, gather};
+use super::gather::{Gathered, gather};
 use super::unit::Unit;
 use crate::error::{CommitError, StorageError};
 use crate::metrics::Metrics;
 use crate::tx::run_tx;
 
 /// A batch weighs what it writes: the commands of a transaction have to fit into 16 MiB.
-const GATHERING: Gathering = Gathering {
-    most: 256,
-    in_flight: 2,
-    wait: Duration::from_millis(1),
-};
+const MOST_WRITES: usize = 256;
 /// How often a batch is tried anew because some document was not as its guard says.
 const ROUNDS: usize = 16;
 
@@ -45,7 +40,7 @@ impl GroupCommit {
     /// Starts the gatherer; it ends when the last clone is dropped.
     pub(crate) fn start(database: Database, metrics: Metrics) -> Self {
         let committer = Committer { database, metrics };
-        let entries = gather(GATHERING, move |entries| {
+        let entries = gather(MOST_WRITES, move |entries| {
             let committer = committer.clone();
             async move { committer.commit(entries).await }
         });

@@ -2,22 +2,16 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::time::Duration;
 
 use bson::{Document, doc};
 use futures_util::TryStreamExt;
 use mongodb::Collection;
 use tokio::sync::{mpsc, oneshot};
 
-use super::gather::{Gathered, Gathering, gather};
+use super::gather::{Gathered, gather};
 use crate::error::StorageError;
 
-/// No waiting: alone, a read goes out at once; what is asked for while it is under way goes out together.
-const GATHERING: Gathering = Gathering {
-    most: 128,
-    in_flight: 2,
-    wait: Duration::ZERO,
-};
+const MOST_IDS: usize = 128;
 
 struct Ask {
     id: String,
@@ -37,7 +31,7 @@ pub(crate) struct FindGroup {
 
 impl FindGroup {
     pub(crate) fn start(collection: Collection<Document>) -> Self {
-        let asks = gather(GATHERING, move |asks| answer(collection.clone(), asks));
+        let asks = gather(MOST_IDS, move |asks| answer(collection.clone(), asks));
         Self { asks }
     }
 

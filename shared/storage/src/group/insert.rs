@@ -1,21 +1,16 @@
 //! Group commit for single documents whose id alone decides: an unordered `insert_many`.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use mongodb::Collection;
 use mongodb::error::ErrorKind;
 use serde::Serialize;
 use tokio::sync::{mpsc, oneshot};
 
-use super::gather::{Gathered, Gathering, gather};
+use super::gather::{Gathered, gather};
 use crate::error::{DUPLICATE_KEY, StorageError};
 
-const GATHERING: Gathering = Gathering {
-    most: 128,
-    in_flight: 2,
-    wait: Duration::from_millis(1),
-};
+const MOST_DOCUMENTS: usize = 128;
 
 /// Whether this caller's document is the one that is now there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -52,7 +47,9 @@ impl<T> Clone for InsertGroup<T> {
 impl<T: Serialize + Send + Sync + 'static> InsertGroup<T> {
     /// Starts the gatherer; it ends when the last clone is dropped.
     pub(crate) fn start(collection: Collection<T>) -> Self {
-        let entries = gather(GATHERING, move |batch| write(collection.clone(), batch));
+        let entries = gather(MOST_DOCUMENTS, move |batch| {
+            write(collection.clone(), batch)
+        });
         Self { entries }
     }
 

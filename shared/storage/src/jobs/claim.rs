@@ -11,6 +11,7 @@ use bson::{Document, doc};
 use certfleet_domain::{Clock, LeaseToken, ServerId};
 use certfleet_jobs::{JobKey, JobKind, Lease};
 use futures_util::TryStreamExt;
+use mongodb::options::ReadConcern;
 use mongodb::{Collection, Database};
 use rand::RngCore;
 
@@ -131,33 +132,47 @@ impl Claimer {
             .await?
             .try_collect()
             .await?;
-        let mut keys = Vec::with_capacity(due.len());
+        let mut leases = Vec::with_capacity(due.len());
         for job in &due {
-            match document::leased(job, token) {
-                Ok(lease) => keys.push(lease.key),
+            match document::about_to_be_leased(job, token) {
+                Ok(lease) => leases.push(lease),
                 Err(unfit) => {
                     tracing::error!(%unfit, "a job cannot be read; it is set aside");
                     self.set_aside(&unfit).await?;
                 }
             }
         }
-        if keys.is_empty() {
-            return Ok(Vec::new());
-        }
-        let keys: Vec<&str> = keys.iter().map(JobKey::as_str).collect();
-        // Others may have been faster with some of them.
-        filter.insert("_id", doc! { "$in": &keys });
-        let marked = self.mark(filter, token).await;
-        let leases = self.marked(&keys, token).await?;
         if leases.is_empty() {
-            marked?;
+            return Ok(leases);
         }
+        let keys: Vec<&str> = leases.iter().map(|lease| lease.key.as_str()).collect();
+        filter.insert("_id", doc! { "$in": &keys });
+        // Others may have been faster with some of them. Where all have one fence, which most have, the count tells
+        // that none was; else what we have is read back.
+        let fence = leases[0].fence;
+        let alike = leases.iter().all(|lease| lease.fence == fence);
+        if alike {
+            filter.insert("fence", fence.0 - 1);
+        }
+        let leases = match self.mark(filter, token).await {
+            Ok(marked) if alike && marked == leases.len() => leases,
+            Ok(_) => self.marked(&keys, token).await?,
+            Err(error) => {
+                let leases = self.marked(&keys, token).await?;
+                if leases.is_empty() {
+                    return Err(error);
+                }
+                leases
+            }
+        };
         self.metrics.claims.inc_by(leases.len() as u64);
         Ok(leases)
     }
 
-    /// Puts the token on the jobs that match.
-    async fn mark(&self, filter: Document, token: LeaseToken) -> Result<(), StorageError> {
+    /// Puts the token on the jobs that match. Gives how many they were.
+    ///
+    /// A majority has them when this returns: what is due is read as a majority has it, and would be found again.
+    async fn mark(&self, filter: Document, token: LeaseToken) -> Result<usize, StorageError> {
         let update = claim(token, &self.me.to_string(), self.lease);
         let command = doc! {
             "update": JOBS,
@@ -166,14 +181,21 @@ impl Claimer {
             "writeConcern": { "w": "majority", "j": true },
             "maxTimeMS": i64::try_from(MARK_WITHIN.as_millis()).unwrap_or(i64::MAX),
         };
-        self.database.run_command(command).await?;
-        Ok(())
+        let reply = self.database.run_command(command).await?;
+        Ok(reply
+            .get_i32("nModified")
+            .map_or(0, |count| usize::try_from(count).unwrap_or(0)))
     }
 
     /// Those of the jobs that bear the token.
     async fn marked(&self, keys: &[&str], token: LeaseToken) -> Result<Vec<Lease>, StorageError> {
         let ours = doc! { "_id": { "$in": keys }, "lease.token": token.to_string() };
-        let mut jobs: Vec<Document> = self.jobs().find(ours).await?.try_collect().await?;
+        let found = self
+            .jobs()
+            .find(ours)
+            .read_concern(ReadConcern::local())
+            .await?;
+        let mut jobs: Vec<Document> = found.try_collect().await?;
         jobs.sort_by_cached_key(|job| {
             let id = job.get_str("_id").unwrap_or_default();
             keys.iter().position(|key| *key == id)

@@ -72,7 +72,8 @@ pub(super) fn claim(token: LeaseToken, owner: &str, lease: Duration) -> Vec<Docu
     } }]
 }
 
-/// The unit that writes how an attempt ended. It holds only while the lease's fence is the job's.
+/// The unit that writes how an attempt ended. It holds only while the lease is the job's: its fence, and its token,
+/// since a claim that a failover undid leaves its fence to the next.
 pub(super) fn release(lease: &Lease, outcome: &Outcome) -> Unit {
     let update = match outcome {
         Outcome::Done => Bson::Document(doc! {
@@ -107,7 +108,11 @@ pub(super) fn release(lease: &Lease, outcome: &Outcome) -> Unit {
     };
     Unit::of(Write::Update {
         row: Row::new(JOBS, lease.key.as_str()),
-        guard: doc! { "fence": lease.fence.0, "state": JobState::Leased.name() },
+        guard: doc! {
+            "fence": lease.fence.0,
+            "state": JobState::Leased.name(),
+            "lease.token": lease.token.to_string(),
+        },
         update,
     })
 }
@@ -126,6 +131,16 @@ fn with_error(lease: &Lease, error: &str) -> Document {
 
 fn pipeline(stages: Vec<Document>) -> Bson {
     Bson::Array(stages.into_iter().map(Bson::Document).collect())
+}
+
+/// The lease of a job that was claimed after it was read.
+pub(super) fn about_to_be_leased(job: &Document, token: LeaseToken) -> Result<Lease, Corrupt> {
+    let lease = leased(job, token)?;
+    Ok(Lease {
+        fence: Fence(lease.fence.0 + 1),
+        attempt: lease.attempt + 1,
+        ..lease
+    })
 }
 
 /// The lease of a job as it is now.
