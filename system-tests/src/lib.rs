@@ -14,9 +14,11 @@ mod cluster;
 mod database;
 mod launch;
 mod names;
+mod outsider;
 pub mod replicas;
 mod secrets;
 
 pub use cluster::{Alone, Cluster, Shared};
 pub use database::Database;
 pub use names::fresh_name;
+pub use outsider::Outsider;

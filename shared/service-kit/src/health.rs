@@ -187,14 +187,15 @@ impl Health {
         self.version
     }
 
-    /// Why the service should get no work now; `None` if it should.
+    /// Why the service should get no work now; `None` if it should. While it starts, that is what it waits for, where a
+    /// part says so: a person who looks for the reason looks here first.
     pub async fn not_ready(&self) -> Option<String> {
         if self.shutdown.is_cancelled() {
             Some("shutting down".to_owned())
-        } else if self.started.load(Ordering::Acquire) {
-            self.report().await.not_ready.clone()
         } else {
-            Some("starting".to_owned())
+            let unwell = self.report().await.not_ready.clone();
+            let starting = !self.started.load(Ordering::Acquire);
+            unwell.or_else(|| starting.then(|| "starting".to_owned()))
         }
     }
 

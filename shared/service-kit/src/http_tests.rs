@@ -69,6 +69,10 @@ async fn readyz_follows_the_service_through_its_life() {
     let not_ready = |reason: &str| (503, Some(reason.to_owned()));
 
     assert_eq!(ready().await, not_ready("starting"));
+    database.send(Condition::bad("no answer")).unwrap();
+    assert_eq!(ready().await, not_ready("database: no answer"));
+    database.send(Condition::ok()).unwrap();
+    assert_eq!(ready().await, not_ready("starting"));
     health.started();
     assert_eq!(ready().await, (200, None));
     database.send(Condition::bad("no primary")).unwrap();

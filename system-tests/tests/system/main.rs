@@ -10,6 +10,7 @@ mod accounts;
 mod architecture;
 mod clients;
 mod faults;
+mod foreign_kek;
 mod orders;
 mod refusals;
 mod secrets;

@@ -1,0 +1,113 @@
+//! A service beside those of the cluster: the same program with the same settings, but for some.
+
+use std::collections::BTreeMap;
+use std::ffi::{OsStr, OsString};
+use std::fs;
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, ensure};
+use certfleet_supervisor::{OWNER_VARIABLE, pick_free_ports};
+use serde_json::Value;
+use tokio::time::{Instant, sleep};
+
+use crate::Cluster;
+
+/// How long a service may take until its probes answer.
+const ANSWERS_WITHIN: Duration = Duration::from_secs(30);
+const PAUSE: Duration = Duration::from_millis(50);
+
+/// A service that the cluster's supervisor knows nothing of. It is killed when this is dropped.
+pub struct Outsider {
+    child: Child,
+    management: String,
+    http: reqwest::Client,
+}
+
+impl Outsider {
+    /// Starts what `service` 0 of the cluster is, with these settings instead of its own, and a log at `log`.
+    pub fn start(
+        cluster: &Cluster,
+        service: &str,
+        settings: &[(&str, &OsStr)],
+        state: &Path,
+        log: &Path,
+    ) -> Result<Self> {
+        let model = format!("/proc/{}", cluster.process(service, 0)?.pid);
+        let mut environment = variables(&fs::read(format!("{model}/environ"))?);
+        environment.remove(OsStr::new(OWNER_VARIABLE));
+        let ports = pick_free_ports(2)?;
+        let [listen, management] = [ports[0], ports[1]].map(|port| format!("127.0.0.1:{port}"));
+        let log = fs::File::create(log)?;
+        let child = Command::new(fs::read_link(format!("{model}/exe"))?)
+            .env_clear()
+            .envs(environment)
+            .env("CERTFLEET_SERVER_LISTEN", listen)
+            .env("CERTFLEET_MANAGEMENT_LISTEN", &management)
+            .env("CERTFLEET_STATE_DIR", state)
+            .envs(settings.iter().copied())
+            .stdin(Stdio::null())
+            .stdout(log.try_clone()?)
+            .stderr(log)
+            .spawn()
+            .with_context(|| format!("another {service} does not start"))?;
+        Ok(Self {
+            child,
+            management: format!("http://{management}"),
+            http: reqwest::Client::builder().no_proxy().build()?,
+        })
+    }
+
+    /// The status of a probe and what it says, as soon as it says what is awaited.
+    pub async fn await_probe(
+        &mut self,
+        probe: &str,
+        awaited: impl Fn(u16, &str) -> bool,
+    ) -> Result<()> {
+        let until = Instant::now() + ANSWERS_WITHIN;
+        let mut last = String::from("nothing");
+        loop {
+            if let Some(status) = self.child.try_wait()? {
+                anyhow::bail!("it has ended: {status}");
+            }
+            let url = format!("{}{probe}", self.management);
+            if let Ok(answer) = self.http.get(url).send().await {
+                let status = answer.status().as_u16();
+                let said: Value = answer.json().await.unwrap_or_default();
+                last = format!("{status} {said}");
+                if awaited(status, &said.to_string()) {
+                    return Ok(());
+                }
+            }
+            ensure!(
+                Instant::now() < until,
+                "{probe} last said: {last}, after {ANSWERS_WITHIN:?}"
+            );
+            sleep(PAUSE).await;
+        }
+    }
+}
+
+impl Drop for Outsider {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// The variables of a process, as the kernel shows them.
+fn variables(environ: &[u8]) -> BTreeMap<OsString, OsString> {
+    environ
+        .split(|byte| *byte == 0)
+        .filter_map(|entry| {
+            let equals = entry.iter().position(|byte| *byte == b'=')?;
+            let (name, value) = (&entry[..equals], &entry[equals + 1..]);
+            Some((
+                OsStr::from_bytes(name).to_owned(),
+                OsStr::from_bytes(value).to_owned(),
+            ))
+        })
+        .collect()
+}
