@@ -1,6 +1,7 @@
 //! Which of our crates may stand on which, by the workspace as Cargo sees it.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::process::Command;
 
 use anyhow::{Context as _, Result, ensure};
 use cargo_metadata::{DependencyKind, Metadata, MetadataCommand, PackageId};
@@ -51,11 +52,26 @@ struct Workspace {
     edges: BTreeMap<PackageId, BTreeSet<PackageId>>,
 }
 
+/// The platform that is built for here, as the compiler names it.
+fn host() -> Result<String> {
+    let compiler = std::env::var_os("RUSTC").unwrap_or_else(|| "rustc".into());
+    let output = Command::new(compiler)
+        .args(["--print", "host-tuple"])
+        .output()?;
+    ensure!(output.status.success(), "rustc does not name its host");
+    Ok(String::from_utf8(output.stdout)?.trim().to_owned())
+}
+
 impl Workspace {
     fn read() -> Result<Self> {
+        // Of other platforms the packages may not be there: no build here has fetched them.
         let metadata = MetadataCommand::new()
             .current_dir(env!("CARGO_MANIFEST_DIR"))
-            .other_options(["--offline".to_owned()])
+            .other_options([
+                "--offline".to_owned(),
+                "--filter-platform".to_owned(),
+                host()?,
+            ])
             .exec()?;
         let resolve = metadata
             .resolve
