@@ -98,6 +98,9 @@ pub enum SupervisorError {
         /// Its pid.
         pid: i32,
     },
+    /// A process of an earlier run cannot be watched.
+    #[error("cannot watch a process of an earlier run: {0}")]
+    Processes(#[source] io::Error),
     /// A signal could not be sent.
     #[error("cannot signal {name} (pid {pid}): {source}")]
     Signal {
