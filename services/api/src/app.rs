@@ -4,14 +4,14 @@ use std::sync::Arc;
 use std::time::Duration as WaitTime;
 
 use certfleet_acme::{NonceKeys, SpendableNonce};
-use certfleet_domain::{AuthorityName, Clock, ProblemKind, SystemRng, Timestamp};
+use certfleet_data_kit::Authorities;
+use certfleet_domain::{AuthorityName, Clock, SystemRng, Timestamp};
 use certfleet_jobs::{Job, JobKey};
 use certfleet_storage::jobs::{JobFeed, JobState, Watching};
-use certfleet_storage::{NonceSpent, StorageError, Store};
+use certfleet_storage::{StorageError, Store};
 use time::Duration;
 use tokio::time::Instant;
 
-use crate::authorities::Authorities;
 use crate::error::ApiError;
 use crate::urls::ExternalUrl;
 
@@ -93,17 +93,6 @@ impl App {
         self.nonce_keys
             .open(nonce, self.now(), lifetime)
             .map_err(|error| error.problem().into())
-    }
-
-    /// Spends a request's nonce; of all requests on all replicas that carry the same one, one gets through.
-    pub async fn spend_nonce(&self, nonce: SpendableNonce) -> Result<(), ApiError> {
-        match self.store.nonces.spend(nonce.id()).await? {
-            NonceSpent::Now => Ok(()),
-            NonceSpent::Before => Err(ApiError::new(
-                ProblemKind::BadNonce,
-                "the nonce was used before; try again with the one in this answer's Replay-Nonce",
-            )),
-        }
     }
 
     /// Starts to listen for the end of a job. Begin before the job is enqueued, and nothing can be missed.

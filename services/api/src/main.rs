@@ -2,13 +2,13 @@
 //! key.
 
 mod app;
-mod authorities;
 mod error;
 mod nonce_key;
 mod routes;
 mod server_certificate;
 mod signed;
 mod start;
+mod ticket;
 mod urls;
 
 use std::process::ExitCode;

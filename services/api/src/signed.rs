@@ -1,7 +1,7 @@
 //! Requests that are signed: from bytes to an account and a payload (RFC 8555 §6.2 to §6.5).
 //!
 //! The checks come in the order of their cost: form first, then the nonce's own mark, then the account and the
-//! signature, and last the one write that spends the nonce. A request that fails earlier costs no write.
+//! signature. A request that fails here costs no write; from here on its [`Ticket`] sees to it that the nonce is spent.
 
 use std::sync::Arc;
 
@@ -15,6 +15,7 @@ use serde::Deserialize;
 
 use crate::app::App;
 use crate::error::ApiError;
+use crate::ticket::Ticket;
 use crate::urls::Urls;
 
 /// The authority that a request's path names; at `/directory`, which names none, the default one.
@@ -58,6 +59,8 @@ pub struct ByAccount {
     pub key: PublicKey,
     /// What was signed.
     pub jws: Verified,
+    /// The nonce it came with.
+    pub ticket: Ticket,
 }
 
 /// A request signed by a key that comes with it: newAccount, and revokeCert by the certificate's key.
@@ -68,6 +71,8 @@ pub struct ByKey {
     pub key: PublicKey,
     /// What was signed.
     pub jws: Verified,
+    /// The nonce it came with.
+    pub ticket: Ticket,
 }
 
 /// A request signed one way or the other.
@@ -76,6 +81,16 @@ pub enum Signed {
     Account(ByAccount),
     /// By a key that comes with it.
     Key(ByKey),
+}
+
+impl Signed {
+    /// What was signed.
+    pub fn jws(&self) -> &Verified {
+        match self {
+            Self::Account(signed) => &signed.jws,
+            Self::Key(signed) => &signed.jws,
+        }
+    }
 }
 
 impl FromRequest<App> for Signed {
@@ -101,10 +116,19 @@ impl FromRequest<App> for Signed {
             .map_or("/", http::uri::PathAndQuery::as_str);
         jws.require_url(&app.url.of_request(path))?;
         let nonce = app.open_nonce(jws.nonce())?;
+        let ticket: Ticket = parts.extensions.get().cloned().ok_or_else(|| {
+            ApiError::Internal("a route for signed requests gives them no ticket".to_owned())
+        })?;
         let signed = match jws.key().clone() {
             KeyReference::Jwk(key) => {
                 let jws = jws.verify(&key)?;
-                Self::Key(ByKey { at, key, jws })
+                let ticket = ticket.clone();
+                Self::Key(ByKey {
+                    at,
+                    key,
+                    jws,
+                    ticket,
+                })
             }
             KeyReference::Kid(kid) => {
                 let account = account_of(app, &at, &kid).await?;
@@ -117,10 +141,14 @@ impl FromRequest<App> for Signed {
                     account,
                     key,
                     jws,
+                    ticket: ticket.clone(),
                 })
             }
         };
-        app.spend_nonce(nonce).await?;
+        ticket.hold(nonce);
+        if signed.jws().is_post_as_get() {
+            ticket.spend_meanwhile(app);
+        }
         Ok(signed)
     }
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use anyhow::Context as _;
 use axum::Router;
-use certfleet_data_kit::{await_database, await_keks, register, store, vault};
+use certfleet_data_kit::{Authorities, await_database, await_keks, register, store, vault};
 use certfleet_domain::{Clock, Identifier, SystemClock};
 use certfleet_service_kit::settings::{Acme, ApiSettings, TlsMode};
 use certfleet_service_kit::tls::{CertificateFiles, CertificateSlot, server_config};
@@ -14,7 +14,6 @@ use certfleet_storage::{Process, Store, Vault};
 use tokio_util::sync::CancellationToken;
 
 use crate::app::{App, Parts, Policy};
-use crate::authorities::Authorities;
 use crate::server_certificate::ServerCertificate;
 use crate::urls::ExternalUrl;
 use crate::{nonce_key, routes};

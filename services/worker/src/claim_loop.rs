@@ -1,8 +1,10 @@
-//! The claim loop: as many jobs as there are free hands, at once when one is enqueued, and by polling behind that.
+//! The claim loop: as many jobs as there are free hands, at once when the feed tells of one, and by looking for what is
+//! due behind that.
 
 use std::time::Duration;
 
 use certfleet_domain::{Clock, ServerId, SystemRng};
+use certfleet_jobs::Lease;
 use certfleet_storage::StorageError;
 use certfleet_storage::jobs::{Claimer, JobFeed};
 use tokio::sync::watch;
@@ -11,6 +13,8 @@ use tokio_util::sync::CancellationToken;
 
 use crate::crew::Crew;
 
+/// The longest that a crowd of jobs is waited for.
+const LONGEST_REST: Duration = Duration::from_millis(10);
 /// How long to wait after the database failed.
 const AFTER_FAILURE: Duration = Duration::from_millis(500);
 
@@ -42,11 +46,20 @@ impl ClaimLoop {
                 self.claimer.share_with(&alive);
                 self.feed.listen_to(self.claimer.buckets());
             }
-            let look_around = looked_around.elapsed() >= self.poll_interval;
-            if look_around {
-                looked_around = Instant::now();
-            }
-            match self.claim(hands, look_around, clock).await {
+            let began = Instant::now();
+            let claimed = if looked_around.elapsed() >= self.poll_interval {
+                looked_around = began;
+                self.look_around(hands, clock).await
+            } else if self.feed.has_to_look() {
+                self.claim_own(hands, clock).await
+            } else {
+                self.claim_heard(hands, clock).await
+            };
+            match claimed {
+                // In a crowd, the next claim gathers for as long as the last one took.
+                Ok(taken) if taken > 1 => {
+                    tokio::time::sleep(began.elapsed().min(LONGEST_REST)).await;
+                }
                 Ok(0) => {
                     stop.run_until_cancelled(self.feed.changed(self.poll_interval))
                         .await;
@@ -54,6 +67,7 @@ impl ClaimLoop {
                 Ok(_) => {}
                 Err(error) => {
                     tracing::warn!(%error, "claiming failed");
+                    self.feed.look_again();
                     stop.run_until_cancelled(tokio::time::sleep(AFTER_FAILURE))
                         .await;
                 }
@@ -61,30 +75,43 @@ impl ClaimLoop {
         }
     }
 
-    /// Our own buckets first; now and then also what others have left lying. Gives how many jobs were taken in hand.
-    async fn claim(
-        &self,
-        hands: usize,
-        look_around: bool,
-        clock: &dyn Clock,
-    ) -> Result<usize, StorageError> {
-        let own = self.claimer.claim(hands, clock, &mut SystemRng).await?;
-        let mut taken = own.len();
-        // In hand before anything else is asked for: that may take its time, or fail.
-        for lease in own {
-            self.crew.take(lease);
-        }
-        if look_around && taken < hands {
-            let others = self
-                .claimer
-                .steal(hands - taken, clock, &mut SystemRng)
-                .await?;
-            taken += others.len();
-            for lease in others {
-                self.crew.take(lease);
-            }
+    /// What the feed told of. Gives how many jobs were taken in hand, as all of these do.
+    async fn claim_heard(&self, hands: usize, clock: &dyn Clock) -> Result<usize, StorageError> {
+        let heard = self.feed.heard(hands);
+        let mut rng = SystemRng;
+        let claimed = self.claimer.claim_heard(&heard, clock, &mut rng).await?;
+        Ok(self.take(claimed))
+    }
+
+    /// What is due in our own buckets.
+    async fn claim_own(&self, hands: usize, clock: &dyn Clock) -> Result<usize, StorageError> {
+        let claimed = self.claimer.claim(hands, clock, &mut SystemRng).await?;
+        let taken = self.take(claimed);
+        if taken == hands {
+            // There may be as many again.
+            self.feed.look_again();
         }
         Ok(taken)
+    }
+
+    /// Our own buckets first, then what others have left lying.
+    async fn look_around(&self, hands: usize, clock: &dyn Clock) -> Result<usize, StorageError> {
+        // In hand before anything else is asked for: that may take its time, or fail.
+        let own = self.claim_own(hands, clock).await?;
+        if own == hands {
+            return Ok(own);
+        }
+        let mut rng = SystemRng;
+        let left = self.claimer.steal(hands - own, clock, &mut rng).await?;
+        Ok(own + self.take(left))
+    }
+
+    fn take(&self, leases: Vec<Lease>) -> usize {
+        let taken = leases.len();
+        for lease in leases {
+            self.crew.take(lease);
+        }
+        taken
     }
 }
 

@@ -3,11 +3,12 @@
 use std::collections::HashMap;
 use std::sync::{Arc, PoisonError, RwLock};
 
+use certfleet_data_kit::Authorities;
 use certfleet_domain::{Certificate, CertificateState, IssuerId};
 use certfleet_pki::{CertificateTemplate, CheckedCsr, IssueError, SignerError, issue};
 use certfleet_secrets::Purpose;
 use certfleet_signer::InternalKey;
-use certfleet_storage::{SecretName, Store, Vault};
+use certfleet_storage::{SecretName, Vault};
 use zeroize::Zeroizing;
 
 /// Why there is no signature.
@@ -21,16 +22,16 @@ pub enum IssuingError {
 
 /// The authorities' issuers. Each key is opened once and kept for as long as the process lives.
 pub struct Issuing {
-    store: Store,
+    authorities: Authorities,
     vault: Vault,
     keys: RwLock<HashMap<IssuerId, Arc<InternalKey>>>,
 }
 
 impl Issuing {
     /// Over the database and its secrets.
-    pub fn new(store: Store, vault: Vault) -> Self {
+    pub fn new(authorities: Authorities, vault: Vault) -> Self {
         Self {
-            store,
+            authorities,
             vault,
             keys: RwLock::default(),
         }
@@ -42,7 +43,6 @@ impl Issuing {
             return Err(IssuingError::Refused("it is signed already".to_owned()));
         };
         let authority = self
-            .store
             .authorities
             .find(&certificate.authority)
             .await

@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use anyhow::Context as _;
-use certfleet_data_kit::{await_database, await_keks, check_queue, register, store, vault};
+use certfleet_data_kit::{
+    Authorities, await_database, await_keks, check_queue, register, store, vault,
+};
 use certfleet_domain::{Clock, SystemClock};
 use certfleet_jobs::JobKind;
 use certfleet_service_kit::Context;
@@ -42,7 +44,7 @@ pub async fn work(context: Context<WorkerSettings>) -> anyhow::Result<()> {
     }
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let handlers = Handlers {
-        issuing: Issuing::new(store.clone(), vault.clone()),
+        issuing: Issuing::new(Authorities::new(store.authorities.clone()), vault.clone()),
         validator: Validator::new(validation(&settings.validation)).context("validation")?,
         authorization_lifetime: settings.acme.authorization_lifetime,
         clock: Arc::clone(&clock),

@@ -4,6 +4,7 @@
 //! schema it knows and secrets that it can open; until it does, its `/readyz` says what is missing, and it writes
 //! nothing.
 
+mod authorities;
 mod checks;
 mod registration;
 
@@ -18,6 +19,7 @@ use certfleet_storage::{ConnectSettings, Metrics, Store, Vault};
 use prometheus::Registry;
 use tokio_util::sync::CancellationToken;
 
+pub use authorities::Authorities;
 pub use checks::{check_database, check_keks, check_queue};
 pub use registration::{Registration, register};
 

@@ -126,6 +126,22 @@ impl CommitError {
         }
     }
 
+    /// What tells that a nonce was spent before.
+    pub fn spent_nonce() -> Self {
+        Self::Duplicate {
+            collection: crate::collections::NONCES,
+            key: "spent before".to_owned(),
+        }
+    }
+
+    /// Whether a nonce in the unit was spent before.
+    pub fn is_spent_nonce(&self) -> bool {
+        match self {
+            Self::Duplicate { collection, .. } => *collection == crate::collections::NONCES,
+            Self::Changed { .. } | Self::Storage(_) => false,
+        }
+    }
+
     /// Whether another writer was faster, so that reading again and deciding anew is what to do.
     pub fn is_conflict(&self) -> bool {
         match self {

@@ -63,7 +63,7 @@ impl Store {
             certificates: Certificates::new(&database),
             authorities: Authorities::new(&database),
             secrets: SealedSecrets::new(&database),
-            nonces: Nonces::new(&database),
+            nonces: Nonces::new(&database, group.clone()),
             jobs: Jobs::new(database.clone(), group.clone(), metrics.clone()),
             processes: Processes::new(&database),
             group,

@@ -239,7 +239,7 @@ fn arguments(options: &MongodOptions, port: u16, data: &Path) -> Vec<OsString> {
         "transactionLifetimeLimitSeconds=5",
         // 16 threads otherwise, which on a machine that three members share spend their time meeting each other.
         "--setParameter",
-        "replWriterThreadCount=2",
+        "replWriterThreadCount=1",
     ]
     .map(OsString::from)
     .into();

@@ -41,6 +41,9 @@ impl Shared {
                 kek_file.to_string_lossy().into_owned(),
             ),
             ("CERTFLEET_LOG_FORMAT", "json".to_owned()),
+            // All processes share this machine: a thread for each of its cores in each of them would only meet the
+            // others.
+            ("TOKIO_WORKER_THREADS", threads(args).to_string()),
             ("CERTFLEET_SERVER_LISTEN", ports.api.to_string()),
             ("CERTFLEET_SERVER_EXTERNAL_URL", api_url.clone()),
             ("CERTFLEET_SERVER_REUSE_PORT", "true".to_owned()),
@@ -87,6 +90,13 @@ impl Shared {
         lay_over(&mut self.source, &self.environment);
         Ok(CliSettings::load(&self.source)?)
     }
+}
+
+/// How many threads each API and worker process gets, so that together they have about one per core.
+fn threads(args: &UpArgs) -> usize {
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let processes = usize::try_from(args.api.max(args.worker)).unwrap_or(usize::MAX);
+    (cores / processes.max(1)).max(1)
 }
 
 fn lay_over(source: &mut Source, environment: &Environment) {

@@ -7,6 +7,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::batch::{Batch, Refusal, losers, settle};
 use super::gather::{Gathered, gather};
+use super::spending::{only_spends, spend_each};
 use super::unit::Unit;
 use crate::error::{CommitError, StorageError};
 use crate::metrics::Metrics;
@@ -74,6 +75,11 @@ impl Committer {
         let mut round = 0;
         while !pending.is_empty() {
             let (mut batch, rivals) = without_rivals(pending);
+            if units(&batch).all(only_spends) {
+                self.spend(batch).await;
+                pending = self.weed(rivals).await;
+                continue;
+            }
             let alone = batch.len() == 1;
             match self.attempt(&batch).await {
                 Ok(Ok(())) => {
@@ -104,7 +110,8 @@ impl Committer {
                     // What it collides with may be in this very batch, which is not committed. So the others first.
                     suspects.push(batch.remove(unit));
                     batch.extend(rivals);
-                    pending = batch;
+                    // There may be more of its kind, as when somebody plays many old requests: one look for all.
+                    pending = self.weed(batch).await;
                 }
                 Err(error) => {
                     batch.extend(rivals);
@@ -118,12 +125,28 @@ impl Committer {
         }
     }
 
+    /// One insert command over `entries`, each of which spends a nonce.
+    async fn spend(&self, entries: Vec<Entry>) {
+        self.observe(&entries);
+        match spend_each(&self.database, units(&entries)).await {
+            Ok(spent) => {
+                for (entry, spent) in entries.into_iter().zip(spent) {
+                    let fate = if spent {
+                        Ok(())
+                    } else {
+                        Err(CommitError::spent_nonce())
+                    };
+                    entry.tell(fate);
+                }
+            }
+            Err(error) => tell_all(entries, shared(error)),
+        }
+    }
+
     /// One transaction over `entries`.
     async fn attempt(&self, entries: &[Entry]) -> Result<Result<(), Refusal>, StorageError> {
-        #[expect(clippy::cast_precision_loss, reason = "at most 64")]
-        self.metrics.batch_units.observe(entries.len() as f64);
-        let units = entries.iter().map(|entry| &entry.unit);
-        let mut body = Batch::new(&self.database, units)?;
+        self.observe(entries);
+        let mut body = Batch::new(&self.database, units(entries))?;
         run_tx(
             self.database.client(),
             &self.metrics,
@@ -131,6 +154,11 @@ impl Committer {
             &mut body,
         )
         .await
+    }
+
+    fn observe(&self, entries: &[Entry]) {
+        #[expect(clippy::cast_precision_loss, reason = "at most 256")]
+        self.metrics.batch_units.observe(entries.len() as f64);
     }
 
     /// Tells those that are too late, by the documents as they are now; gives back the others.
@@ -157,6 +185,10 @@ impl Committer {
             }
         }
     }
+}
+
+fn units(entries: &[Entry]) -> impl Iterator<Item = &Unit> {
+    entries.iter().map(|entry| &entry.unit)
 }
 
 impl Entry {

@@ -1,7 +1,16 @@
-//! Gathering: what arrives while a batch is under way is the next batch. Alone, an entry goes out at once; in a crowd,
-//! batches are as large as the crowd, with no time to be tuned.
+//! Gathering: what arrives while a batch is under way is the next batch. Alone, an entry goes out at once. In a crowd,
+//! the next batch gathers for twice as long as the last one took: a batch costs the database much the same however
+//! large it is, so where it is slow, few large ones get everybody through sooner than many small ones.
+
+use std::time::Duration;
 
 use tokio::sync::mpsc;
+use tokio::time::{Instant, sleep};
+
+/// How long a crowd is waited for, in times of what the last batch took.
+const REST: u32 = 2;
+/// The longest that a crowd is waited for.
+const LONGEST_REST: Duration = Duration::from_millis(40);
 
 /// What can be gathered.
 pub(super) trait Gathered: Send + 'static {
@@ -30,7 +39,13 @@ where
                 weight += entry.weight();
                 batch.push(entry);
             }
+            let was_alone = batch.len() == 1;
+            let began = Instant::now();
             work(batch).await;
+            let crowd = !was_alone || !inbox.is_empty();
+            if crowd && weight < most {
+                sleep((began.elapsed() * REST).min(LONGEST_REST)).await;
+            }
         }
     });
     entries

@@ -1,8 +1,13 @@
-//! Claiming: one command takes as many jobs as there are free hands.
+//! Claiming: one command takes as many jobs as there are free hands: those that the change feed told of, or those that
+//! are found to be due.
 //!
 //! It is no transaction, and each job is taken by itself: a worker that is killed in the middle leaves leases behind,
 //! which run out, and not locks, which everybody who claims would have to wait for. What bears the claim's token is
 //! the claimer's, and is read back by it, whatever the answer to the command was.
+//!
+//! What is claimed, a majority has: the feed tells of nothing else, and reads see nothing else. The claim of what the feed
+//! told of waits for no majority: a failover may undo it; the job is then claimed again, and the first claimer's result,
+//! which names its token, is refused. Whoever looks for what is due does wait, or would find the same jobs again.
 
 use std::collections::HashSet;
 use std::time::Duration;
@@ -17,6 +22,7 @@ use rand::RngCore;
 
 use super::BUCKETS;
 use super::document::{self, JobState, claim, later};
+use super::feed::HeardJob;
 use super::share::buckets_of;
 use crate::collections::JOBS;
 use crate::error::{Corrupt, StorageError};
@@ -88,6 +94,27 @@ impl Claimer {
         .await
     }
 
+    /// Claims those of these jobs, which the feed told of, that are still to be had.
+    pub async fn claim_heard(
+        &self,
+        heard: &[HeardJob],
+        clock: &dyn Clock,
+        rng: &mut (dyn RngCore + Send),
+    ) -> Result<Vec<Lease>, StorageError> {
+        let token = LeaseToken::generate(clock, rng);
+        let known: Vec<Document> = heard
+            .iter()
+            .map(|HeardJob(job)| job)
+            .filter(|job| {
+                let kind = job.get_str("kind").unwrap_or_default();
+                self.kinds.iter().any(|known| known.name() == kind)
+            })
+            .cloned()
+            .collect();
+        self.put_on(token, self.due(Duration::ZERO), &known, doc! { "w": 1 })
+            .await
+    }
+
     /// Claims up to `most` jobs of any bucket that are overdue by [`Self::STEAL_AFTER`].
     pub async fn steal(
         &self,
@@ -116,12 +143,7 @@ impl Claimer {
         if most == 0 {
             return Ok(Vec::new());
         }
-        let milliseconds = i64::try_from(overdue_by.as_millis()).unwrap_or(i64::MAX);
-        let mut filter = doc! {
-            "claimable_at": { "$exists": true },
-            "kind": { "$in": document::names(&self.kinds) },
-            "$expr": { "$lte": ["$claimable_at", { "$subtract": ["$$NOW", milliseconds] }] },
-        };
+        let mut filter = self.due(overdue_by);
         filter.extend(whose);
         let most = i64::try_from(most).unwrap_or(i64::MAX);
         let due: Vec<Document> = self
@@ -132,8 +154,30 @@ impl Claimer {
             .await?
             .try_collect()
             .await?;
-        let mut leases = Vec::with_capacity(due.len());
-        for job in &due {
+        let concern = doc! { "w": "majority", "j": true };
+        self.put_on(token, filter, &due, concern).await
+    }
+
+    /// What matches jobs of our kinds that are overdue by so much.
+    fn due(&self, overdue_by: Duration) -> Document {
+        let milliseconds = i64::try_from(overdue_by.as_millis()).unwrap_or(i64::MAX);
+        doc! {
+            "claimable_at": { "$exists": true },
+            "kind": { "$in": document::names(&self.kinds) },
+            "$expr": { "$lte": ["$claimable_at", { "$subtract": ["$$NOW", milliseconds] }] },
+        }
+    }
+
+    /// Puts the token on those of these jobs that match `filter`, and are as they are here.
+    async fn put_on(
+        &self,
+        token: LeaseToken,
+        mut filter: Document,
+        jobs: &[Document],
+        concern: Document,
+    ) -> Result<Vec<Lease>, StorageError> {
+        let mut leases = Vec::with_capacity(jobs.len());
+        for job in jobs {
             match document::about_to_be_leased(job, token) {
                 Ok(lease) => leases.push(lease),
                 Err(unfit) => {
@@ -154,7 +198,7 @@ impl Claimer {
         if alike {
             filter.insert("fence", fence.0 - 1);
         }
-        let leases = match self.mark(filter, token).await {
+        let leases = match self.mark(filter, token, concern).await {
             Ok(marked) if alike && marked == leases.len() => leases,
             Ok(_) => self.marked(&keys, token).await?,
             Err(error) => {
@@ -170,15 +214,18 @@ impl Claimer {
     }
 
     /// Puts the token on the jobs that match. Gives how many they were.
-    ///
-    /// A majority has them when this returns: what is due is read as a majority has it, and would be found again.
-    async fn mark(&self, filter: Document, token: LeaseToken) -> Result<usize, StorageError> {
+    async fn mark(
+        &self,
+        filter: Document,
+        token: LeaseToken,
+        concern: Document,
+    ) -> Result<usize, StorageError> {
         let update = claim(token, &self.me.to_string(), self.lease);
         let command = doc! {
             "update": JOBS,
             // By the ids: by the other index, all that is due would be read.
             "updates": [{ "q": filter, "u": update, "multi": true, "hint": { "_id": 1 } }],
-            "writeConcern": { "w": "majority", "j": true },
+            "writeConcern": concern,
             "maxTimeMS": i64::try_from(MARK_WITHIN.as_millis()).unwrap_or(i64::MAX),
         };
         let reply = self.database.run_command(command).await?;

@@ -1,8 +1,8 @@
 //! Learning at once that a job came or went: one change stream per process, as a hint. Whoever waits also looks by
 //! itself now and then, so that a lost hint costs time and nothing else.
 
-use std::collections::HashMap;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::collections::{HashMap, VecDeque};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -18,11 +18,17 @@ use super::BUCKETS;
 use super::document::bucket_of;
 use crate::collections::JOBS;
 
+/// How many new jobs are remembered until somebody claims them; beyond that they have to be looked for.
+const MOST_HEARD: usize = 1024;
+
 /// What a change stream tells of a job; projected so that little travels.
 #[derive(Deserialize)]
 struct Event {
     #[serde(rename = "documentKey")]
     key: EventKey,
+    /// The job, where it is new.
+    #[serde(rename = "fullDocument")]
+    job: Option<Document>,
 }
 
 #[derive(Deserialize)]
@@ -30,6 +36,10 @@ struct EventKey {
     #[serde(rename = "_id")]
     id: String,
 }
+
+/// A new job, as the change stream told of it.
+#[derive(Debug, Clone)]
+pub struct HeardJob(pub(super) Document);
 
 /// What a process learns of jobs as it happens.
 #[derive(Clone)]
@@ -41,6 +51,10 @@ pub struct JobFeed {
 struct Shared {
     /// Rung whenever an event of a bucket listened to came.
     any: Notify,
+    /// New jobs of these buckets, to be claimed.
+    heard: Mutex<VecDeque<HeardJob>>,
+    /// Whether there may be due jobs that are not among `heard`.
+    look: AtomicBool,
     /// The buckets not listened to, a bit each.
     deaf_to: AtomicU64,
     /// A bell for each who listens for one job.
@@ -54,6 +68,7 @@ impl JobFeed {
         Self::start(
             database,
             doc! { "updateDescription.updatedFields.state": states },
+            doc! { "documentKey": 1 },
             stop,
         )
     }
@@ -64,18 +79,27 @@ impl JobFeed {
         Self::start(
             database,
             doc! { "$or": [{ "operationType": "insert" }, queued] },
+            // What a lease is made of.
+            doc! { "documentKey": 1, "fullDocument": {
+                "_id": 1, "kind": 1, "job": 1, "fence": 1, "attempt": 1,
+            } },
             stop,
         )
     }
 
-    fn start(database: &Database, matching: Document, stop: CancellationToken) -> Self {
+    fn start(
+        database: &Database,
+        matching: Document,
+        projection: Document,
+        stop: CancellationToken,
+    ) -> Self {
         let shared = Arc::new(Shared::default());
         let feed = Self {
             shared: Arc::clone(&shared),
         };
         let database = database.clone();
         tokio::spawn(async move {
-            let listen = listen(database, matching, shared);
+            let listen = listen(database, matching, projection, shared);
             stop.run_until_cancelled(listen).await;
         });
         feed
@@ -92,6 +116,23 @@ impl JobFeed {
         tokio::time::timeout(within, self.shared.any.notified())
             .await
             .ok();
+    }
+
+    /// Up to `most` new jobs of the buckets listened to, the oldest first, each told once.
+    pub fn heard(&self, most: usize) -> Vec<HeardJob> {
+        let mut heard = self.shared.heard();
+        let most = most.min(heard.len());
+        heard.drain(..most).collect()
+    }
+
+    /// There may be due jobs that nobody told of.
+    pub fn look_again(&self) {
+        self.shared.look();
+    }
+
+    /// Whether there may be due jobs besides those that were [heard](Self::heard) of, since this was last asked.
+    pub fn has_to_look(&self) -> bool {
+        self.shared.look.swap(false, Ordering::Relaxed)
     }
 
     /// Starts to listen for one job. Look at the job after this and before waiting, so that nothing slips between.
@@ -145,8 +186,24 @@ impl Shared {
         self.by_key.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn ring(&self, key: &str) {
+    fn heard(&self) -> MutexGuard<'_, VecDeque<HeardJob>> {
+        self.heard.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// There may be anything: whoever claims has to look.
+    fn look(&self) {
+        self.look.store(true, Ordering::Relaxed);
+        self.any.notify_one();
+    }
+
+    fn ring(&self, event: Event) {
+        let key = &event.key.id;
         if self.deaf_to.load(Ordering::Relaxed) & bit(bucket_of(key)) == 0 {
+            let mut heard = self.heard();
+            match event.job {
+                Some(job) if heard.len() < MOST_HEARD => heard.push_back(HeardJob(job)),
+                _ => self.look.store(true, Ordering::Relaxed),
+            }
             self.any.notify_one();
         }
         for bell in self.bells().get(key).into_iter().flatten() {
@@ -161,8 +218,7 @@ fn bit(bucket: i32) -> u64 {
     1 << (bucket.unsigned_abs() % BUCKETS.unsigned_abs())
 }
 
-async fn listen(database: Database, matching: Document, shared: Arc<Shared>) {
-    let projection = doc! { "documentKey": 1 };
+async fn listen(database: Database, matching: Document, projection: Document, shared: Arc<Shared>) {
     loop {
         let pipeline = [
             doc! { "$match": &matching },
@@ -177,11 +233,11 @@ async fn listen(database: Database, matching: Document, shared: Arc<Shared>) {
         match opened {
             Ok(stream) => {
                 // Whatever happened while nobody listened: look once.
-                shared.any.notify_one();
+                shared.look();
                 let mut events = stream.with_type::<Event>();
                 loop {
                     match events.try_next().await {
-                        Ok(Some(event)) => shared.ring(&event.key.id),
+                        Ok(Some(event)) => shared.ring(event),
                         Ok(None) => break,
                         Err(error) => {
                             tracing::debug!(%error, "the change stream ended; it is opened anew");

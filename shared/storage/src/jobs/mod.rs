@@ -17,7 +17,7 @@ mod share;
 
 pub use claim::Claimer;
 pub use document::JobState;
-pub use feed::{JobFeed, Watching};
+pub use feed::{HeardJob, JobFeed, Watching};
 pub use queue::{Jobs, Recovered};
 pub use record::{JobError, JobRecord};
 

@@ -35,7 +35,7 @@ impl Authorizations {
         &self,
         ids: &[AuthorizationId],
     ) -> Result<Vec<Authorization>, StorageError> {
-        find_all(&self.collection, ids.iter().map(ToString::to_string)).await
+        find_all(&self.by_id, ids).await
     }
 
     /// The account's valid authorizations for these identifiers that are valid beyond `until`.

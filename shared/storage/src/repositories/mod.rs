@@ -12,6 +12,7 @@ mod orders;
 mod secrets;
 
 use bson::{Bson, Document, doc};
+use futures_util::future::try_join_all;
 use futures_util::{StreamExt, TryStreamExt};
 use mongodb::Collection;
 
@@ -37,13 +38,11 @@ async fn find_one<T: Stored>(
 
 /// All that have one of these ids, in the order of the ids; those that are not there are left out.
 async fn find_all<T: Stored>(
-    collection: &Collection<Document>,
-    ids: impl IntoIterator<Item = String>,
+    group: &FindGroup,
+    ids: &[impl ToString],
 ) -> Result<Vec<T>, StorageError> {
-    let ids: Vec<String> = ids.into_iter().collect();
-    let mut found: Vec<T> = find_many(collection, doc! { "_id": { "$in": &ids } }).await?;
-    found.sort_by_cached_key(|entity| ids.iter().position(|id| *id == entity.id()));
-    Ok(found)
+    let found = try_join_all(ids.iter().map(|id| find_by_id(group, id))).await?;
+    Ok(found.into_iter().flatten().collect())
 }
 
 async fn find_many<T: Stored>(

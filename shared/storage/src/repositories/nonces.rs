@@ -1,14 +1,16 @@
-use bson::{Binary, Document, doc};
+use bson::{Document, doc};
+use std::collections::HashSet;
+use std::sync::{Arc, Mutex, PoisonError};
+
 use certfleet_domain::Timestamp;
 use futures_util::TryStreamExt;
 use mongodb::{Collection, Database};
-use serde::{Deserialize, Serialize};
 use time::Duration;
 
 use crate::collections::NONCES;
 use crate::documents::binary;
-use crate::error::StorageError;
-use crate::group::{InsertGroup, Inserted};
+use crate::error::{CommitError, StorageError};
+use crate::group::{GroupCommit, Row, Unit, Write};
 
 /// What became of the attempt to spend a nonce.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -19,11 +21,8 @@ pub enum NonceSpent {
     Before,
 }
 
-#[derive(Serialize, Deserialize)]
-pub(crate) struct SpentNonce {
-    #[serde(rename = "_id")]
-    id: Binary,
-}
+/// A nonce's id.
+type Id = [u8; Nonces::ID_LENGTH];
 
 /// Nonces that were spent.
 ///
@@ -33,7 +32,31 @@ pub(crate) struct SpentNonce {
 #[derive(Clone)]
 pub struct Nonces {
     collection: Collection<Document>,
-    group: InsertGroup<SpentNonce>,
+    group: GroupCommit,
+    /// Some that are known to be spent, for ever: a replay of one of them costs the database nothing.
+    known: Arc<Mutex<Known>>,
+}
+
+/// The ids that were last added: between [`Known::MOST`] and twice as many.
+#[derive(Default)]
+struct Known {
+    young: HashSet<Id>,
+    old: HashSet<Id>,
+}
+
+impl Known {
+    const MOST: usize = 16_384;
+
+    fn add(&mut self, id: Id) {
+        if self.young.len() == Self::MOST {
+            self.old = std::mem::take(&mut self.young);
+        }
+        self.young.insert(id);
+    }
+
+    fn has(&self, id: &Id) -> bool {
+        self.young.contains(id) || self.old.contains(id)
+    }
 }
 
 impl Nonces {
@@ -46,19 +69,45 @@ impl Nonces {
     /// How far the clocks of replicas may lie apart.
     pub const CLOCK_TOLERANCE: Duration = Duration::minutes(10);
 
-    pub(crate) fn new(database: &Database) -> Self {
+    pub(crate) fn new(database: &Database, group: GroupCommit) -> Self {
         Self {
             collection: database.collection(NONCES),
-            group: InsertGroup::start(database.collection(NONCES)),
+            group,
+            known: Arc::default(),
         }
     }
 
     /// Spends a nonce. Of all attempts on all replicas exactly one is told [`NonceSpent::Now`].
-    pub async fn spend(&self, id: &[u8; Self::ID_LENGTH]) -> Result<NonceSpent, StorageError> {
-        match self.group.insert(SpentNonce { id: binary(id) }).await? {
-            Inserted::New => Ok(NonceSpent::Now),
-            Inserted::Existed => Ok(NonceSpent::Before),
+    pub async fn spend(&self, id: &Id) -> Result<NonceSpent, StorageError> {
+        match self.spend_with(id, Unit::default()).await {
+            Ok(()) => Ok(NonceSpent::Now),
+            Err(CommitError::Storage(error)) => Err(error),
+            // The unit is nothing but the nonce.
+            Err(CommitError::Duplicate { .. } | CommitError::Changed { .. }) => {
+                Ok(NonceSpent::Before)
+            }
         }
+    }
+
+    /// Applies a unit and spends a nonce: both or neither. If the nonce was spent before, the error tells so
+    /// ([`CommitError::is_spent_nonce`]).
+    pub async fn spend_with(&self, id: &Id, unit: Unit) -> Result<(), CommitError> {
+        if self.known().has(id) {
+            return Err(CommitError::spent_nonce());
+        }
+        let spending = Unit::of(Write::Insert {
+            row: Row::new(NONCES, binary(id)),
+            document: doc! { "_id": binary(id) },
+        });
+        let fate = self.group.commit(spending.and(unit)).await;
+        if fate.is_ok() || fate.as_ref().is_err_and(CommitError::is_spent_nonce) {
+            self.known().add(*id);
+        }
+        fate
+    }
+
+    fn known(&self) -> std::sync::MutexGuard<'_, Known> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Forgets at most `most` of the nonces that no replica takes any more, whatever its clock and its settings. Gives

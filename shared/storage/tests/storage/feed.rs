@@ -1,13 +1,15 @@
 //! The change feed: what happened is heard at once.
 
+use std::collections::HashSet;
 use std::time::Duration;
 
+use certfleet_domain::{SystemClock, SystemRng};
 use certfleet_jobs::Outcome;
 use certfleet_storage::Unit;
 use certfleet_storage::jobs::JobFeed;
 use tokio_util::sync::CancellationToken;
 
-use crate::jobs::{MINUTE, claim_one, claimer, job};
+use crate::jobs::{MINUTE, claim_one, claimer, enqueue, job};
 use crate::support::{eventually, space};
 
 const LONG: Duration = Duration::from_secs(20);
@@ -82,4 +84,49 @@ async fn new_work_is_heard_of() {
     })
     .await;
     assert_eq!(again.job, job);
+}
+
+/// What the feed tells of can be claimed without looking for it, once, and by whoever is first.
+#[tokio::test(flavor = "multi_thread")]
+async fn jobs_heard_of_are_claimed_by_one() {
+    let space = space().await;
+    let stop = CancellationToken::new();
+    let _ends_with_the_test = stop.clone().drop_guard();
+    let feeds = [(); 2].map(|()| JobFeed::of_queued(space.store.database(), stop.clone()));
+    for feed in &feeds {
+        feed.changed(LONG).await;
+        assert!(feed.has_to_look(), "nobody knows what was there before");
+        assert!(!feed.has_to_look(), "once");
+    }
+    let jobs = enqueue(&space, 20).await;
+    let claimers = [(); 2].map(|()| claimer(&space.store, MINUTE));
+    let mut taken = Vec::new();
+    for (feed, claimer) in feeds.iter().zip(&claimers) {
+        let mut heard = Vec::new();
+        while heard.len() < jobs.len() {
+            let told = feed.heard(7);
+            if told.is_empty() {
+                feed.changed(LONG).await;
+            }
+            heard.extend(told);
+        }
+        assert!(!feed.has_to_look(), "all was heard of");
+        // The first hears of all and takes half: the second gets what is left, though it heard of all too.
+        let most = if taken.is_empty() { 10 } else { heard.len() };
+        let leases = claimer
+            .claim_heard(&heard[..most], &SystemClock, &mut SystemRng)
+            .await;
+        taken.extend(leases.expect("a claim"));
+    }
+    assert_eq!(taken.len(), jobs.len());
+    let keys: HashSet<_> = taken.iter().map(|lease| &lease.key).collect();
+    assert_eq!(keys.len(), jobs.len(), "one was claimed twice");
+    for lease in &taken {
+        assert_eq!((lease.fence.0, lease.attempt), (1, 1));
+        let done = space
+            .store
+            .jobs
+            .complete(lease, &Outcome::Done, Unit::default());
+        done.await.expect("each lease holds");
+    }
 }

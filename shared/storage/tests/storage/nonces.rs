@@ -1,14 +1,14 @@
 //! A nonce is spent once, whoever tries it and where.
 
 use certfleet_domain::{SystemRng, Timestamp};
-use certfleet_storage::collections::NONCES;
+use certfleet_storage::collections::{NONCES, ORDERS};
 use certfleet_storage::{NonceSpent, Nonces};
 use futures_util::future::join_all;
 use mongodb::bson::doc;
 use rand::RngCore;
 use time::Duration;
 
-use crate::entities::now;
+use crate::entities::{account, now, order};
 use crate::support::space;
 
 fn nonce_minted_at(at: Timestamp) -> [u8; Nonces::ID_LENGTH] {
@@ -51,6 +51,52 @@ async fn the_same_nonce_many_times_in_one_batch_is_spent_once() {
         .filter(|fate| matches!(fate, Ok(NonceSpent::Now)))
         .count();
     assert_eq!(won, 1);
+}
+
+/// Two requests with one nonce, on two replicas or on one, each with an order of its own: one order comes of it.
+#[tokio::test(flavor = "multi_thread")]
+async fn of_acts_under_one_nonce_exactly_one_is_done() {
+    let space = space().await;
+    let stores = [
+        space.store.clone(),
+        space.another().await,
+        space.store.clone(),
+    ];
+    let account = account();
+    let races = (0..100).map(|_| {
+        let (stores, account) = (&stores, &account);
+        async move {
+            let nonce = nonce_minted_at(now());
+            let acts = stores.iter().map(|store| async {
+                let order = order(account.id);
+                let unit = store.orders.insert(&order).expect("a unit");
+                (order, store.nonces.spend_with(&nonce, unit).await)
+            });
+            for (order, fate) in join_all(acts).await {
+                let there = stores[0].orders.find(order.id).await.expect("a read");
+                assert_eq!(there.is_some(), fate.is_ok(), "{fate:?}");
+                assert!(fate.is_ok() || fate.is_err_and(|error| error.is_spent_nonce()));
+            }
+        }
+    });
+    join_all(races).await;
+    let done = space.raw(ORDERS).count_documents(doc! {}).await;
+    assert_eq!(done.expect("a count"), 100);
+}
+
+/// What another was faster with spends no nonce: the request may look again and still act under it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_unit_in_conflict_spends_no_nonce() {
+    let space = space().await;
+    let store = &space.store;
+    let account = account();
+    let insert = || store.accounts.insert(&account).expect("a unit");
+    store.commit(insert()).await.expect("inserted");
+    let nonce = nonce_minted_at(now());
+    let refused = store.nonces.spend_with(&nonce, insert()).await;
+    assert!(refused.is_err_and(|error| error.is_conflict() && !error.is_spent_nonce()));
+    let spent = store.nonces.spend(&nonce).await;
+    assert_eq!(spent.expect("an answer"), NonceSpent::Now);
 }
 
 #[tokio::test(flavor = "multi_thread")]

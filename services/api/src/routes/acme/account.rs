@@ -15,7 +15,11 @@ pub async fn post(
     request: ByAccount,
 ) -> Result<Json<AccountResponse>, ApiError> {
     let ByAccount {
-        at, account, jws, ..
+        at,
+        account,
+        jws,
+        ticket,
+        ..
     } = request;
     require_own(&account, &id)?;
     let orders = at.urls.orders(account.id);
@@ -32,9 +36,8 @@ pub async fn post(
         changed.contacts = contacts;
     }
     if changed != account {
-        app.store
-            .commit(app.store.accounts.update(&changed)?)
-            .await?;
+        let unit = app.store.accounts.update(&changed)?;
+        ticket.commit(&app, unit).await?;
     }
     Ok(Json(AccountResponse::new(&changed, orders)))
 }

@@ -32,9 +32,8 @@ pub async fn post(
             return Err(ApiError::new(ProblemKind::Malformed, detail));
         }
         authorization = authorization.deactivate(app.now())?;
-        app.store
-            .commit(app.store.authorizations.update(&authorization)?)
-            .await?;
+        let unit = app.store.authorizations.update(&authorization)?;
+        request.ticket.commit(&app, unit).await?;
     }
     let now = app.now();
     let waiting = processing(&authorization, now).is_some();

@@ -57,7 +57,7 @@ async fn validate(
     let job = validation(authorization.id, id);
     let awaited = app.listen_for(&job);
     let begin = *state == ChallengeState::Pending;
-    let enqueued = if begin && begun(app, &authorization, id, &job).await? {
+    let enqueued = if begin && begun(app, request, &authorization, id, &job).await? {
         Enqueued::Now
     } else {
         Enqueued::Before
@@ -76,6 +76,7 @@ async fn validate(
 /// Puts the validation under way; `false` if another request was faster.
 async fn begun(
     app: &App,
+    request: &ByAccount,
     authorization: &Authorization,
     id: ChallengeId,
     job: &Job,
@@ -86,7 +87,7 @@ async fn begun(
         .authorizations
         .update(&begun)?
         .and(app.store.jobs.enqueue(job)?);
-    match app.store.commit(unit).await {
+    match request.ticket.commit(app, unit).await {
         Ok(()) => Ok(true),
         Err(error) if error.is_conflict() => Ok(false),
         Err(error) => Err(error.into()),

@@ -86,7 +86,7 @@ async fn decide(
         .and(store.certificates.insert(&certificate)?)
         .and(replaced)
         .and(store.jobs.enqueue(&Job::SignCertificate { order: id })?);
-    match store.commit(unit).await {
+    match request.ticket.commit(app, unit).await {
         Ok(()) => Ok((decided, Enqueued::Now)),
         Err(error) if error.is_conflict() => {
             let found = find_own(app, request, &id.to_string()).await?;

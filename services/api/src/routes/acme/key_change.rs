@@ -20,6 +20,7 @@ pub async fn post(
         account,
         key,
         jws,
+        ticket,
     } = request;
     let KeyChange { new_key } = KeyChange::parse(&jws, &key)?;
     require_strong(&new_key)?;
@@ -36,7 +37,8 @@ pub async fn post(
         return Err(error);
     }
     let changed = account.roll_over(new_key.canonical().to_owned(), thumbprint.clone())?;
-    match app.store.commit(app.store.accounts.update(&changed)?).await {
+    let unit = app.store.accounts.update(&changed)?;
+    match ticket.commit(&app, unit).await {
         Ok(()) => Ok(Json(AccountResponse::new(
             &changed,
             at.urls.orders(changed.id),

@@ -28,6 +28,7 @@ use http::{HeaderName, HeaderValue, Method};
 
 use crate::app::App;
 use crate::error::ApiError;
+use crate::ticket::with_ticket;
 
 const REPLAY_NONCE: HeaderName = HeaderName::from_static("replay-nonce");
 
@@ -57,12 +58,14 @@ pub fn router(app: &App, ceiling: Duration) -> Router<App> {
             "/certificate/{id}/{number}",
             post(certificate::post_alternate),
         )
+        .route_layer(middleware::from_fn_with_state(app.clone(), with_ticket))
         .route_layer(middleware::from_fn_with_state(
             app.clone(),
             link_to_directory,
         ));
     Router::new()
         .route("/directory", get(directory::get).post(directory::post))
+        .route_layer(middleware::from_fn_with_state(app.clone(), with_ticket))
         .nest("/acme/{authority}", of_authority)
         .method_not_allowed_fallback(|| async { ApiError::MethodNotAllowed })
         .fallback(|| async {

@@ -16,7 +16,12 @@ use crate::error::ApiError;
 use crate::signed::{AtAuthority, ByKey};
 
 pub async fn post(State(app): State<App>, request: ByKey) -> Result<Response, ApiError> {
-    let ByKey { at, key, jws } = request;
+    let ByKey {
+        at,
+        key,
+        jws,
+        ticket,
+    } = request;
     let wish: NewAccount = jws.payload()?;
     let thumbprint = key.thumbprint();
     let find = || {
@@ -50,7 +55,8 @@ pub async fn post(State(app): State<App>, request: ByKey) -> Result<Response, Ap
         created_at: now,
         version: 0,
     };
-    match app.store.commit(app.store.accounts.insert(&account)?).await {
+    let unit = app.store.accounts.insert(&account)?;
+    match ticket.commit(&app, unit).await {
         Ok(()) => Ok(answer(&at, &account, StatusCode::CREATED)),
         // The same key came in on another replica at the same moment: that account is the one.
         Err(CommitError::Duplicate { .. }) => match find().await? {

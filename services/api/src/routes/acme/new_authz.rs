@@ -18,7 +18,11 @@ use crate::signed::{AtAuthority, ByAccount};
 
 pub async fn post(State(app): State<App>, request: ByAccount) -> Result<Response, ApiError> {
     let ByAccount {
-        at, account, jws, ..
+        at,
+        account,
+        jws,
+        ticket,
+        ..
     } = request;
     let wish: NewAuthorization = jws.payload()?;
     let identifier = wish.identifier.parse()?;
@@ -28,9 +32,8 @@ pub async fn post(State(app): State<App>, request: ByAccount) -> Result<Response
     }
     let now = app.now();
     let fresh = pending(&app, &at, &account, identifier, now);
-    app.store
-        .commit(app.store.authorizations.insert(&fresh)?)
-        .await?;
+    let unit = app.store.authorizations.insert(&fresh)?;
+    ticket.commit(&app, unit).await?;
     let body = authorization::response(&at.urls, &fresh, now);
     Ok((
         StatusCode::CREATED,

@@ -23,7 +23,11 @@ const FRESH_FOR: Duration = Duration::hours(1);
 
 pub async fn post(State(app): State<App>, request: ByAccount) -> Result<Response, ApiError> {
     let ByAccount {
-        at, account, jws, ..
+        at,
+        account,
+        jws,
+        ticket,
+        ..
     } = request;
     let wish: NewOrder = jws.payload()?;
     let identifiers = wish.parse_identifiers()?;
@@ -57,9 +61,8 @@ pub async fn post(State(app): State<App>, request: ByAccount) -> Result<Response
         state: OrderState::Open,
         version: 0,
     };
-    app.store
-        .commit(fresh.and(app.store.orders.insert(&order)?))
-        .await?;
+    let unit = fresh.and(app.store.orders.insert(&order)?);
+    ticket.commit(&app, unit).await?;
 
     let body = order::response(&at.urls, &order, &authorizations, now);
     Ok((

@@ -13,19 +13,16 @@ use http::StatusCode;
 use crate::app::App;
 use crate::error::ApiError;
 use crate::signed::{AtAuthority, Signed};
+use crate::ticket::Ticket;
 
 pub async fn post(State(app): State<App>, request: Signed) -> Result<StatusCode, ApiError> {
-    let jws = match &request {
-        Signed::Account(by) => &by.jws,
-        Signed::Key(by) => &by.jws,
-    };
-    let wish: RevokeCertificate = jws.payload()?;
+    let wish: RevokeCertificate = request.jws().payload()?;
     let reason = wish.reason()?;
     match &request {
         Signed::Account(by) => {
             let certificate = find(&app, &by.at, wish.certificate.as_ref()).await?;
             require_right(&app, &by.account, &certificate).await?;
-            revoke(&app, certificate, reason).await
+            revoke(&app, &by.ticket, certificate, reason).await
         }
         Signed::Key(by) => {
             let certificate = find(&app, &by.at, wish.certificate.as_ref()).await?;
@@ -36,7 +33,7 @@ pub async fn post(State(app): State<App>, request: Signed) -> Result<StatusCode,
                 let detail = "the request is not signed by the certificate's key";
                 return Err(ApiError::new(ProblemKind::Unauthorized, detail));
             }
-            revoke(&app, certificate, reason).await
+            revoke(&app, &by.ticket, certificate, reason).await
         }
     }
 }
@@ -90,6 +87,7 @@ async fn require_right(
 
 async fn revoke(
     app: &App,
+    ticket: &Ticket,
     certificate: Certificate,
     reason: RevocationReason,
 ) -> Result<StatusCode, ApiError> {
@@ -103,11 +101,8 @@ async fn revoke(
         return Err(already());
     }
     let revoked = certificate.revoke(app.now(), reason)?;
-    match app
-        .store
-        .commit(app.store.certificates.update(&revoked)?)
-        .await
-    {
+    let unit = app.store.certificates.update(&revoked)?;
+    match ticket.commit(app, unit).await {
         Ok(()) => Ok(StatusCode::OK),
         // Nothing but a revocation changes an issued certificate.
         Err(error) if error.is_conflict() => Err(already()),
