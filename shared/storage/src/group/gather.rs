@@ -1,5 +1,5 @@
 //! Gathering: what arrives while a batch is under way is the next batch. Alone, an entry goes out at once. In a crowd,
-//! the next batch gathers for twice as long as the last one took: a batch costs the database much the same however
+//! the next batch gathers for three times as long as the last one took: a batch costs the database much the same however
 //! large it is, so where it is slow, few large ones get everybody through sooner than many small ones.
 
 use std::time::Duration;
@@ -8,9 +8,9 @@ use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep};
 
 /// How long a crowd is waited for, in times of what the last batch took.
-const REST: u32 = 2;
+const REST: u32 = 3;
 /// The longest that a crowd is waited for.
-const LONGEST_REST: Duration = Duration::from_millis(40);
+const LONGEST_REST: Duration = Duration::from_millis(60);
 
 /// What can be gathered.
 pub(super) trait Gathered: Send + 'static {
