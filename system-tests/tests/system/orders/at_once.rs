@@ -211,6 +211,70 @@ async fn a_nonce_spent_on_both_replicas_at_once_is_taken_by_exactly_one_1000_tim
     Ok(())
 }
 
+/// The nonce is spent with the act: the request that is refused has ordered nothing.
+#[tokio::test]
+async fn one_new_order_sent_to_both_replicas_at_once_makes_one_order_200_times_over() -> Result<()>
+{
+    const TIMES: usize = 200;
+    let cluster = Cluster::shared().await?;
+    let each = replicas::clients_of_each(&cluster, 1).await?;
+    let (one, other) = (&each[0][0], &each[1][0]);
+    let account = &one.new_account().await?;
+    let url = &one.directory().new_order;
+    stream::iter(0..TIMES)
+        .map(|_| async move {
+            let order = format!(
+                r#"{{"identifiers":[{{"type":"dns","value":"{}"}}]}}"#,
+                fresh_name("twice")
+            );
+            let nonce = one.nonce().await?;
+            let (kid, order) = (account.kid(), order.as_bytes());
+            let body = account.key.sign_request(&kid, Some(&nonce), url, order)?;
+            let (first, second) =
+                tokio::try_join!(one.send(url, body.clone()), other.send(url, body))?;
+            let (made, refused) = if first.status == 201 {
+                (first, second)
+            } else {
+                (second, first)
+            };
+            made.expect(201)?;
+            refused.expect_problem(400, BadNonce)?;
+            anyhow::Ok(())
+        })
+        .buffer_unordered(16)
+        .try_collect::<Vec<()>>()
+        .await?;
+    let database = cluster.database().await?;
+    let of_account = doc! { "account": id_of(&account.url)? };
+    for collection in ["orders", "authorizations"] {
+        let stored = database.count(collection, of_account.clone()).await?;
+        ensure!(stored == TIMES as u64, "{stored} {collection}");
+    }
+    Ok(())
+}
+
+/// What the handler refuses has used its nonce all the same.
+#[tokio::test]
+async fn a_refused_request_cannot_be_sent_again() -> Result<()> {
+    let cluster = Cluster::shared().await?;
+    let each = replicas::clients_of_each(&cluster, 1).await?;
+    let (one, other) = (&each[0][0], &each[1][0]);
+    let account = one.new_account().await?;
+    let url = &one.directory().new_order;
+    let nonce = one.nonce().await?;
+    let body = account
+        .key
+        .sign_request(&account.kid(), Some(&nonce), url, b"{}")?;
+    one.send(url, body.clone()).await?.expect(400)?;
+    for again in [other, one] {
+        again
+            .send(url, body.clone())
+            .await?
+            .expect_problem(400, BadNonce)?;
+    }
+    Ok(())
+}
+
 #[tokio::test]
 async fn of_two_revocations_at_once_one_succeeds() -> Result<()> {
     let cluster = Cluster::shared().await?;
