@@ -33,15 +33,16 @@ async function answer(authorization, challenge, keyAuthorization) {
     if (challenge.type === 'http-01') {
         await post('add-http01', { token: challenge.token, content: keyAuthorization });
     } else {
-        await post('set-txt', { host: txt(authorization), value: keyAuthorization });
+        await post('present', { fqdn: txt(authorization), value: keyAuthorization });
     }
 }
 
-async function withdraw(authorization, challenge) {
+async function withdraw(authorization, challenge, keyAuthorization) {
     if (challenge.type === 'http-01') {
         await post('del-http01', { token: challenge.token });
     } else {
-        await post('clear-txt', { host: txt(authorization) });
+        // This one only: the proof of a wildcard has the same name as that of its base, and may still be looked at.
+        await post('cleanup', { fqdn: txt(authorization), value: keyAuthorization });
     }
 }
 
@@ -52,10 +53,11 @@ async function byHand(client, { names, challenge: type, profile, csr }) {
     for (const authorization of await client.getAuthorizations(order)) {
         if (authorization.status === 'valid') continue;
         const challenge = authorization.challenges.find((offered) => offered.type === type);
-        await answer(authorization, challenge, await client.getChallengeKeyAuthorization(challenge));
+        const keyAuthorization = await client.getChallengeKeyAuthorization(challenge);
+        await answer(authorization, challenge, keyAuthorization);
         await client.completeChallenge(challenge);
         await client.waitForValidStatus(challenge);
-        await withdraw(authorization, challenge);
+        await withdraw(authorization, challenge, keyAuthorization);
     }
     return client.getCertificate(await client.finalizeOrder(order, csr));
 }
