@@ -57,6 +57,9 @@ pub(crate) struct FlowsArgs {
     /// Stop after so many flows instead.
     #[arg(long, value_name = "N", conflicts_with_all = ["duration", "warm_up"])]
     pub(crate) flows: Option<u64>,
+    /// Clients at once, each doing one flow after another over one connection.
+    #[arg(long, default_value_t = 16, value_parser = clap::value_parser!(u16).range(1..=4096))]
+    pub(crate) clients: u16,
     /// How control of the names is proven.
     #[arg(long, value_enum, default_value = "http-01")]
     pub(crate) challenge: ChallengeKind,
@@ -84,11 +87,19 @@ pub(crate) struct BenchArgs {
         default_value = "certfleet,caddy,pebble"
     )]
     pub(crate) peers: Vec<Kind>,
-    /// Rounds; each measures every server once.
+    /// Clients at once, each doing one flow after another over one connection; a comparison for each number.
+    #[arg(
+        long,
+        value_delimiter = ',',
+        default_value = "16,64,128,256",
+        value_parser = clap::value_parser!(u16).range(1..=4096)
+    )]
+    pub(crate) clients: Vec<u16>,
+    /// Rounds for each number of clients; each measures every server once.
     #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=1000))]
     pub(crate) rounds: u32,
     /// Measured time of each server in each round, in seconds.
-    #[arg(long, value_name = "SECONDS", default_value = "15", value_parser = seconds)]
+    #[arg(long, value_name = "SECONDS", default_value = "10", value_parser = seconds)]
     pub(crate) duration: Duration,
     /// Load before that, which is not measured, in seconds.
     #[arg(long, value_name = "SECONDS", default_value = "3", value_parser = seconds)]
@@ -102,9 +113,6 @@ pub(crate) struct BenchArgs {
 
 #[derive(Args)]
 pub(crate) struct LoadArgs {
-    /// Clients at once, each doing one flow after another over one connection.
-    #[arg(long, default_value_t = 16, value_parser = clap::value_parser!(u16).range(1..=4096))]
-    pub(crate) clients: u16,
     /// Names in each certificate.
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=100))]
     pub(crate) names: u16,

@@ -35,7 +35,7 @@ pub(crate) async fn run(arguments: FlowsArgs) -> Result<bool> {
     let summary = seen.tally.summary(seen.measured);
     let result = FlowsReport {
         directory: arguments.directory,
-        clients: arguments.load.clients,
+        clients: arguments.clients,
         client_cpu_ms_per_flow: millis(spent)
             / (summary.flows_per_second * summary.seconds).max(1.0),
         summary,
@@ -75,7 +75,7 @@ async fn plan(arguments: &FlowsArgs) -> Result<Plan> {
         } else {
             Reach::Loopback
         },
-        clients: load.clients.into(),
+        clients: arguments.clients.into(),
         extent: match arguments.flows {
             Some(flows) => Extent::Flows(flows),
             None => Extent::Time {

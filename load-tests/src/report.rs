@@ -44,7 +44,61 @@ pub(crate) fn flows(result: &FlowsReport) -> Result<()> {
     tell_trouble(summary)
 }
 
-/// Tells the result of `bench`.
+/// Tells how the comparisons of `bench` differ with the number of clients.
+pub(crate) fn sweep(comparisons: &[BenchReport]) -> Result<()> {
+    let Some(first) = comparisons.first() else {
+        return Ok(());
+    };
+    let mut header = vec!["clients".to_owned()];
+    for peer in &first.peers {
+        let name = peer.kind.name();
+        header.extend([format!("{name} flows/s"), format!("{name} p99 ms")]);
+    }
+    for ratio in &first.ratios {
+        header.push(format!("{} / {}", ratio.first.name(), ratio.other.name()));
+    }
+    let header: Vec<&str> = header.iter().map(String::as_str).collect();
+    let mut table = table(&header);
+    for comparison in comparisons {
+        let mut row = vec![comparison.settings.clients.to_string()];
+        for peer in &comparison.peers {
+            row.push(format!("{:.1}", peer.flows_per_second.median));
+            row.push(format!("{:.0}", peer.p99_ms.median));
+        }
+        for ratio in &comparison.ratios {
+            row.push(format!("{:.2}x", ratio.times.median));
+        }
+        table.add_row(row);
+    }
+    say(&format!("\n{table}\n"))?;
+    tell_best(comparisons)
+}
+
+/// Each server's best rate, with however many clients it has it, and how many times the others' the first one's is.
+fn tell_best(comparisons: &[BenchReport]) -> Result<()> {
+    let best: Vec<(&'static str, u16, f64)> = (0..comparisons[0].peers.len())
+        .filter_map(|at| {
+            let rates = comparisons.iter().map(|comparison| {
+                let peer = &comparison.peers[at];
+                let clients = comparison.settings.clients;
+                (peer.kind.name(), clients, peer.flows_per_second.median)
+            });
+            rates.max_by(|one, other| one.2.total_cmp(&other.2))
+        })
+        .collect();
+    let Some(((name, clients, rate), others)) = best.split_first() else {
+        return Ok(());
+    };
+    for (other, with, their_rate) in others.iter().filter(|other| other.2 > 0.0) {
+        say(&format!(
+            "each at its best: {name} {rate:.1} flows/s ({clients} clients) / {other} {their_rate:.1} ({with}) = {:.2}x",
+            rate / their_rate
+        ))?;
+    }
+    Ok(())
+}
+
+/// Tells the result of one comparison of `bench`.
 pub(crate) fn bench(report: &BenchReport) -> Result<()> {
     let (machine, settings) = (&report.machine, &report.settings);
     say(&format!(

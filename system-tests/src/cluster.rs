@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::ops::Deref;
 use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
 use std::sync::LazyLock;
 use std::time::Duration;
 
@@ -16,7 +17,7 @@ use tokio::time::{Instant, sleep};
 
 use crate::acme::Acme;
 use crate::database::Database;
-use crate::launch::{Binaries, Launched};
+use crate::launch::{Binaries, Launched, without_settings};
 
 /// How long it may take from nothing to the first certificate, on a busy machine.
 const START_WITHIN: Duration = Duration::from_secs(180);
@@ -195,6 +196,18 @@ impl Cluster {
     /// Where the logs are.
     pub fn logs(&self) -> PathBuf {
         self.data.join("log")
+    }
+
+    /// Runs the operator's command on this cluster; gives what became of it.
+    pub fn certfleet(&self, arguments: &[&str]) -> Result<Output> {
+        let mut command = Command::new(Binaries::find()?.certfleet());
+        without_settings(&mut command);
+        command
+            .arg("--config")
+            .arg(self.data.join("certfleet.yaml"))
+            .args(arguments)
+            .stdin(Stdio::null());
+        command.output().context("certfleet does not start")
     }
 
     /// What the workers find when they validate: all names lead to it.

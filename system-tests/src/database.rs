@@ -1,6 +1,6 @@
 //! The documents as they lie in the database, without the product's own reading of them.
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, ensure};
 use bson::{Document, doc};
 use mongodb::Client;
 
@@ -33,6 +33,14 @@ impl Database {
     pub async fn count(&self, collection: &str, filter: Document) -> Result<u64> {
         let documents = self.0.collection::<Document>(collection);
         Ok(documents.count_documents(filter).await?)
+    }
+
+    /// Changes the one document that matches, behind the product's back.
+    pub async fn change(&self, collection: &str, filter: Document, update: Document) -> Result<()> {
+        let documents = self.0.collection::<Document>(collection);
+        let changed = documents.update_one(filter, update).await?;
+        ensure!(changed.matched_count == 1, "{collection}: nothing matches");
+        Ok(())
     }
 
     /// Every document, with the name of its collection.

@@ -64,6 +64,15 @@ impl Binaries {
     }
 }
 
+/// Settings of whoever runs the tests are not those of the cluster.
+pub(crate) fn without_settings(command: &mut Command) {
+    for (name, _) in std::env::vars_os() {
+        if name.to_string_lossy().starts_with("CERTFLEET_") && name != "CERTFLEET_MONGOD" {
+            command.env_remove(name);
+        }
+    }
+}
+
 /// The child. It is told to end when this is dropped, and by the kernel when this process ends.
 pub(crate) struct Launched {
     child: Child,
@@ -86,12 +95,7 @@ impl Launched {
             .arg(logs);
         command.arg(binaries.certfleet()).arg("up");
         command.arg("--data").arg(data).args(arguments);
-        for (name, _) in std::env::vars_os() {
-            // Settings of whoever runs the tests are not those of the cluster.
-            if name.to_string_lossy().starts_with("CERTFLEET_") && name != "CERTFLEET_MONGOD" {
-                command.env_remove(name);
-            }
-        }
+        without_settings(&mut command);
         command
             .envs(environment.iter().copied())
             .stdin(Stdio::piped())

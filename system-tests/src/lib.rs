@@ -4,6 +4,7 @@
 //! * [`Cluster`]: `certfleet up` as a process, started once per test program; it does not outlive it.
 //! * [`acme`]: the client.
 //! * [`replicas`]: connections of which it is known which API replica they lead to.
+//! * [`up`]: `certfleet up` itself, to be broken off and started again.
 //! * [`Database`]: the documents as they lie there.
 //!
 //! Each test uses names of its own ([`fresh_name`]), so that all run beside each other on one cluster. One that breaks
@@ -17,6 +18,7 @@ mod names;
 mod outsider;
 pub mod replicas;
 mod secrets;
+pub mod up;
 
 pub use cluster::{Alone, Cluster, Shared};
 pub use database::Database;

@@ -5,11 +5,13 @@ use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
-use certfleet_supervisor::{OWNER_VARIABLE, pick_free_ports};
+use certfleet_supervisor::{OWNER_VARIABLE, Signal, pick_free_ports};
+use nix::sys::signal::kill;
+use nix::unistd::Pid;
 use serde_json::Value;
 use tokio::time::{Instant, sleep};
 
@@ -17,11 +19,14 @@ use crate::Cluster;
 
 /// How long a service may take until its probes answer.
 const ANSWERS_WITHIN: Duration = Duration::from_secs(30);
+/// How long it may take to end.
+const ENDS_WITHIN: Duration = Duration::from_secs(60);
 const PAUSE: Duration = Duration::from_millis(50);
 
 /// A service that the cluster's supervisor knows nothing of. It is killed when this is dropped.
 pub struct Outsider {
     child: Child,
+    listen: String,
     management: String,
     http: reqwest::Client,
 }
@@ -44,7 +49,7 @@ impl Outsider {
         let child = Command::new(fs::read_link(format!("{model}/exe"))?)
             .env_clear()
             .envs(environment)
-            .env("CERTFLEET_SERVER_LISTEN", listen)
+            .env("CERTFLEET_SERVER_LISTEN", &listen)
             .env("CERTFLEET_MANAGEMENT_LISTEN", &management)
             .env("CERTFLEET_STATE_DIR", state)
             .envs(settings.iter().copied())
@@ -55,9 +60,32 @@ impl Outsider {
             .with_context(|| format!("another {service} does not start"))?;
         Ok(Self {
             child,
+            listen,
             management: format!("http://{management}"),
             http: reqwest::Client::builder().no_proxy().build()?,
         })
+    }
+
+    /// Where it listens, if it is an API.
+    pub fn listen(&self) -> &str {
+        &self.listen
+    }
+
+    /// Ends it by SIGTERM; gives how it ended, and after how long.
+    pub async fn end(&mut self) -> Result<(ExitStatus, Duration)> {
+        let pid = Pid::from_raw(i32::try_from(self.child.id())?);
+        let began = Instant::now();
+        kill(pid, Signal::SIGTERM)?;
+        loop {
+            if let Some(status) = self.child.try_wait()? {
+                return Ok((status, began.elapsed()));
+            }
+            ensure!(
+                began.elapsed() < ENDS_WITHIN,
+                "it has not ended within {ENDS_WITHIN:?}"
+            );
+            sleep(PAUSE).await;
+        }
     }
 
     /// The status of a probe and what it says, as soon as it says what is awaited.

@@ -1,10 +1,12 @@
 //! `bench`: several servers on this machine, one at a time, round after round, so that what changes on the
-//! machine meanwhile changes for all.
+//! machine meanwhile changes for all; with few clients and with many, since a server that is good at the one may be bad
+//! at the other.
 
 mod result;
 mod round;
 
 use std::net::{Ipv4Addr, SocketAddr};
+use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail, ensure};
 
@@ -21,8 +23,10 @@ pub(crate) use result::{BenchReport, PeerReport, Settings};
 pub(crate) use round::{Program, Round};
 use round::{Resident, memory};
 
-/// How often a round is begun with a server that hangs.
-const ATTEMPTS: u32 = 5;
+/// How many rounds with a server that hangs are begun again, in one comparison. After that, what it did counts.
+const MOST_REPEATED: u32 = 5;
+/// The longest warm-up of a server that may hang: most of what it has to give would be gone with it.
+const SHORT_WARM_UP: Duration = Duration::from_millis(200);
 
 /// One server over all rounds.
 struct Contender {
@@ -47,19 +51,15 @@ pub(crate) async fn run(arguments: BenchArgs) -> Result<bool> {
         outcome = compare(&arguments, &ground, &answers, &mut contenders) => outcome,
         signal = interrupted() => signal.and_then(|()| bail!("interrupted")),
     };
-    let report = outcome.map(|()| {
-        let machine = Machine::this(home.path());
-        BenchReport::new(machine, Settings::of(&arguments), &contenders)
-    });
     for contender in contenders {
         contender.peer.stop().await?;
     }
-    let report = report?;
-    report::bench(&report)?;
+    let comparisons = outcome?;
+    report::sweep(&comparisons)?;
     if let Some(path) = &arguments.load.json {
-        report::write_json(path, &report)?;
+        report::write_json(path, &comparisons)?;
     }
-    Ok(report.is_clean())
+    Ok(comparisons.iter().all(BenchReport::is_clean))
 }
 
 /// Starts what all servers need: somebody to answer challenges, and names.
@@ -89,12 +89,13 @@ async fn prepare(
     Ok((ground, answers))
 }
 
+/// Starts the servers and compares them, with few clients and with many.
 async fn compare(
     arguments: &BenchArgs,
     ground: &Ground,
     answers: &KeyAuthorizations,
     contenders: &mut Vec<Contender>,
-) -> Result<()> {
+) -> Result<Vec<BenchReport>> {
     for &kind in &arguments.peers {
         ensure!(
             contenders.iter().all(|c| c.peer.kind != kind),
@@ -106,24 +107,35 @@ async fn compare(
         contender.peer.rest()?;
         contenders.push(contender);
     }
-    for round in 0..arguments.rounds {
-        for at in 0..contenders.len() {
-            let others: Vec<_> = (0..contenders.len())
-                .filter(|&other| other != at)
-                .flat_map(|other| contenders[other].peer.watched.clone())
-                .collect();
-            let contender = &mut contenders[at];
-            let summary = contender.round(arguments, ground, answers, &others).await?;
-            report::say(&format!(
-                "round {}, {}: {:.1} flows/s, {} failed",
-                round + 1,
-                contender.peer.kind.name(),
-                summary.flows_per_second,
-                summary.failed
-            ))?;
+    let mut comparisons = Vec::new();
+    for &clients in &arguments.clients {
+        for round in 1..=arguments.rounds {
+            for at in 0..contenders.len() {
+                let others: Vec<_> = (0..contenders.len())
+                    .filter(|&other| other != at)
+                    .flat_map(|other| contenders[other].peer.watched.clone())
+                    .collect();
+                let contender = &mut contenders[at];
+                let plan = |peer: &Peer| plan(arguments, clients, peer, answers);
+                let summary = contender.round(ground, plan, &others).await?;
+                report::say(&format!(
+                    "{clients} clients, round {round}, {}: {:.1} flows/s, {} failed",
+                    contender.peer.kind.name(),
+                    summary.flows_per_second,
+                    summary.failed
+                ))?;
+            }
+        }
+        let machine = Machine::this(&ground.directory);
+        let settings = Settings::of(arguments, clients);
+        let comparison = BenchReport::new(machine, settings, contenders);
+        report::bench(&comparison)?;
+        comparisons.push(comparison);
+        for contender in &mut *contenders {
+            contender.forget_rounds()?;
         }
     }
-    Ok(())
+    Ok(comparisons)
 }
 
 impl Contender {
@@ -139,23 +151,29 @@ impl Contender {
         })
     }
 
+    /// What was measured so far is reported.
+    fn forget_rounds(&mut self) -> Result<()> {
+        self.rounds.clear();
+        self.repeated = 0;
+        self.tally = Tally::new()?;
+        Ok(())
+    }
+
     /// Measures it once more.
     async fn round(
         &mut self,
-        arguments: &BenchArgs,
         ground: &Ground,
-        answers: &KeyAuthorizations,
+        plan: impl Fn(&Peer) -> Plan,
         others: &[Watched],
     ) -> Result<Summary> {
-        for _ in 0..ATTEMPTS {
+        loop {
             if self.peer.kind.may_hang() {
                 self.peer.restart(ground).await?;
             }
             self.peer.wake()?;
-            let plan = plan(arguments, &self.peer, answers);
-            let result = round::measure(&self.peer, plan, others).await?;
+            let (round, tally) = round::measure(&self.peer, plan(&self.peer), others).await?;
             self.peer.rest()?;
-            if let Some((round, tally)) = result {
+            if round.is_telling() || self.repeated == MOST_REPEATED {
                 self.tally.merge(tally)?;
                 let summary = round.summary.clone();
                 self.rounds.push(round);
@@ -163,18 +181,22 @@ impl Contender {
             }
             self.repeated += 1;
         }
-        bail!("{} hangs as soon as it is used", self.peer.kind.name())
     }
 }
 
-fn plan(arguments: &BenchArgs, peer: &Peer, answers: &KeyAuthorizations) -> Plan {
+/// The load on `peer`.
+fn plan(arguments: &BenchArgs, clients: u16, peer: &Peer, answers: &KeyAuthorizations) -> Plan {
     Plan {
         directory: peer.directory.clone(),
         tls: std::sync::Arc::clone(&peer.tls),
         reach: Reach::Loopback,
-        clients: arguments.load.clients.into(),
+        clients: clients.into(),
         extent: Extent::Time {
-            warm_up: arguments.warm_up,
+            warm_up: if peer.kind.may_hang() {
+                arguments.warm_up.min(SHORT_WARM_UP)
+            } else {
+                arguments.warm_up
+            },
             measured: arguments.duration,
         },
         names: arguments.load.names.into(),

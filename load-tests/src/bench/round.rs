@@ -80,16 +80,11 @@ impl Look {
 
 /// A server that may hang has hung when no flow has succeeded for so long.
 const PATIENCE: Duration = Duration::from_secs(3);
-/// A server that hangs has to have been measured for so long before, to count.
-const SHORTEST: Duration = Duration::from_secs(1);
+/// A server that hangs has to have been measured for so many seconds before, to tell anything.
+const SHORTEST: f64 = 1.0;
 
-/// Loads `peer` as planned. The processes in `others` are expected to do nothing meanwhile. `None` when the server
-/// hung before there was anything to measure.
-pub(crate) async fn measure(
-    peer: &Peer,
-    plan: Plan,
-    others: &[Watched],
-) -> Result<Option<(Round, Tally)>> {
+/// Loads `peer` as planned. The processes in `others` are expected to do nothing meanwhile.
+pub(crate) async fn measure(peer: &Peer, plan: Plan, others: &[Watched]) -> Result<(Round, Tally)> {
     let patience = peer.kind.may_hang().then_some(PATIENCE);
     let running = load::start(plan).await?;
     let window = running.window;
@@ -101,14 +96,18 @@ pub(crate) async fn measure(
     let after = Look::now(&peer.watched, peer.mongo.as_ref(), others).await?;
     let resident = memory(&peer.watched)?;
     let seen = running.finish(patience).await?;
-    if seen.hung && seen.measured < SHORTEST {
-        return Ok(None);
-    }
     let round = Round {
         resident,
         ..round(&before, &after, &seen)
     };
-    Ok(Some((round, seen.tally)))
+    Ok((round, seen.tally))
+}
+
+impl Round {
+    /// Whether there was enough to measure.
+    pub(crate) fn is_telling(&self) -> bool {
+        !self.hung || self.summary.seconds >= SHORTEST
+    }
 }
 
 fn round(before: &Look, after: &Look, seen: &Seen) -> Round {

@@ -12,9 +12,11 @@ use certfleet_service_kit::tls::CertificateSlot;
 use certfleet_storage::{SecretName, Store, Vault};
 use tokio_util::sync::CancellationToken;
 
-/// How often a replica looks whether there is a new one, or one is due.
+/// The longest until a replica looks again whether there is a new one, or one is due.
 const LOOK: Duration = Duration::from_secs(60);
-/// How often it looks while there is none.
+/// How often it looks for one that it has asked for.
+const LOOK_FOR_NEXT: Duration = Duration::from_secs(1);
+/// How often it looks while there is none to serve.
 const LOOK_FOR_FIRST: Duration = Duration::from_millis(200);
 
 /// The certificate that the API itself shows.
@@ -42,7 +44,7 @@ impl ServerCertificate {
             let look = self.look(clock);
             match shutdown.run_until_cancelled(look).await {
                 None => return Ok(None),
-                Some(result) => result?,
+                Some(result) => drop(result?),
             }
             if self.slot.current().is_some() {
                 return Ok(Some(()));
@@ -57,24 +59,30 @@ impl ServerCertificate {
     /// Serves what is new and asks for what is due, for as long as the process lives.
     pub async fn keep(self, clock: std::sync::Arc<dyn Clock>) {
         loop {
-            tokio::time::sleep(LOOK).await;
-            if let Err(error) = self.look(clock.as_ref()).await {
+            let pause = self.look(clock.as_ref()).await.unwrap_or_else(|error| {
                 tracing::warn!("the API's certificate: {error:#}");
-            }
+                LOOK
+            });
+            tokio::time::sleep(pause).await;
         }
     }
 
-    async fn look(&self, clock: &dyn Clock) -> anyhow::Result<()> {
+    /// Serves what is stored, and asks for what is due; gives how long it is until there is something to do.
+    async fn look(&self, clock: &dyn Clock) -> anyhow::Result<Duration> {
         let name = SecretName::ServerCertificate(self.authority.clone());
         let Some(bundle) = self.vault.open(&name, Purpose::ServeTls).await? else {
-            return self.ask(0).await;
+            self.ask(0).await?;
+            return Ok(LOOK_FOR_NEXT);
         };
         let (not_before, not_after) = self.serve(&bundle).with_context(|| name.to_string())?;
         let renew_at = not_after - (not_after - not_before) / 3;
-        if clock.now() >= renew_at {
-            self.ask(not_after.unix_timestamp()).await?;
+        match Duration::try_from(renew_at - clock.now()) {
+            Ok(until_due) if !until_due.is_zero() => Ok(until_due.min(LOOK)),
+            _ => {
+                self.ask(not_after.unix_timestamp()).await?;
+                Ok(LOOK_FOR_NEXT)
+            }
         }
-        Ok(())
     }
 
     /// Serves the bundle, unless it is served already; gives its validity.

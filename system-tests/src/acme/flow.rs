@@ -4,7 +4,9 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail, ensure};
-use certfleet_acme::messages::{AuthorizationResponse, Finalize, OrderResponse, RevokeCertificate};
+use certfleet_acme::messages::{
+    AuthorizationResponse, ChallengeResponse, Finalize, OrderResponse, RevokeCertificate,
+};
 use certfleet_acme::{Base64Url, dns01_value, key_authorization};
 use certfleet_domain::{AuthorizationStatus, OrderStatus};
 use certfleet_testkit::ChallengeServer;
@@ -117,6 +119,24 @@ impl Acme {
         Ok(())
     }
 
+    /// The authorization of this URL, and its challenge of this kind.
+    pub async fn challenge(
+        &self,
+        account: &Account,
+        url: &str,
+        proof: Proof,
+    ) -> Result<(AuthorizationResponse, ChallengeResponse)> {
+        let authorization: AuthorizationResponse =
+            self.read(account, url).await?.expect(200)?.json()?;
+        let challenge = authorization
+            .challenges
+            .iter()
+            .find(|challenge| challenge.kind == proof.name())
+            .with_context(|| format!("no {} in {authorization:?}", proof.name()))?
+            .clone();
+        Ok((authorization, challenge))
+    }
+
     /// Proves one authorization in this way, unless it is proven.
     pub async fn prove(
         &self,
@@ -125,16 +145,10 @@ impl Acme {
         proof: Proof,
         answers: &ChallengeServer,
     ) -> Result<()> {
-        let authorization: AuthorizationResponse =
-            self.read(account, url).await?.expect(200)?.json()?;
+        let (authorization, challenge) = self.challenge(account, url, proof).await?;
         if authorization.status == AuthorizationStatus::Valid {
             return Ok(());
         }
-        let challenge = authorization
-            .challenges
-            .iter()
-            .find(|challenge| challenge.kind == proof.name())
-            .with_context(|| format!("no {} in {authorization:?}", proof.name()))?;
         let token = challenge
             .token
             .as_deref()

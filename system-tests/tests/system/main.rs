@@ -8,10 +8,14 @@
 
 mod accounts;
 mod architecture;
+mod authorities;
 mod clients;
+mod draining;
 mod faults;
 mod foreign_kek;
 mod orders;
 mod refusals;
 mod secrets;
+mod server_certificate;
 mod support;
+mod up;

@@ -5,7 +5,7 @@ use certfleet_domain::{
     Serial, SystemRng,
 };
 use certfleet_jobs::Lease;
-use certfleet_pki::{chain_pem, create_csr};
+use certfleet_pki::{chain_pem, create_csr, within_issuer};
 use certfleet_secrets::Secret;
 use certfleet_signer::{InternalKey, KeyAlgorithm};
 use certfleet_storage::SecretName;
@@ -35,7 +35,9 @@ impl Handlers {
             .profile(None)
             .ok_or_else(|| lasting(&"the authority has no profile"))?;
         let now = self.clock.now();
-        let (not_before, not_after) = profile.validity(now, None, None);
+        let wished = profile.validity(now, None, None);
+        let (not_before, not_after) = within_issuer(wished, &authority.issuer.certificate)
+            .map_err(|error| lasting(&error))?;
         let intended = Certificate {
             id: CertificateId::generate(self.clock.as_ref(), &mut SystemRng),
             serial: Serial::generate(&mut SystemRng),

@@ -24,8 +24,6 @@ pub fn spki_of_certificate(der: &[u8]) -> Result<Vec<u8>, NotACertificate> {
 
 /// Start and end of a certificate's validity, the last second included.
 ///
-/// An order's certificate has to lie within its issuer's.
-///
 /// # Errors
 /// Not a certificate.
 pub fn validity_of_certificate(der: &[u8]) -> Result<(Timestamp, Timestamp), NotACertificate> {
@@ -35,6 +33,19 @@ pub fn validity_of_certificate(der: &[u8]) -> Result<(Timestamp, Timestamp), Not
         validity.not_before.to_datetime(),
         validity.not_after.to_datetime(),
     ))
+}
+
+/// The part of a validity, start and end, that lies within the issuer's own: a certificate starts no earlier than its
+/// issuer, which may have been made a moment ago, and ends no later.
+///
+/// # Errors
+/// The issuer is not a certificate.
+pub fn within_issuer(
+    (not_before, not_after): (Timestamp, Timestamp),
+    issuer: &[u8],
+) -> Result<(Timestamp, Timestamp), NotACertificate> {
+    let (start, end) = validity_of_certificate(issuer)?;
+    Ok((not_before.max(start), not_after.min(end)))
 }
 
 /// Exactly one certificate, with names that have no empty part.

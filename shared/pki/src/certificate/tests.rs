@@ -320,6 +320,18 @@ fn the_self_check_sees_every_difference() {
 }
 
 #[test]
+fn a_validity_is_cut_to_what_lies_within_the_issuers() {
+    let fixture = Fixture::new();
+    let (start, end) = validity_of_certificate(&fixture.issuer).unwrap();
+    let second = Duration::seconds(1);
+    let cut = |validity| within_issuer(validity, &fixture.issuer);
+    let inside = (start + second, end - second);
+    assert_eq!(cut(inside), Ok(inside));
+    assert_eq!(cut((start - second, end + second)), Ok((start, end)));
+    assert_eq!(within_issuer(inside, b"x"), Err(NotACertificate));
+}
+
+#[test]
 fn the_key_of_a_certificate_is_read_back() {
     let fixture = Fixture::new();
     let der = fixture.issue(|_| ()).unwrap();

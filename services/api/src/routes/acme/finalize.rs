@@ -12,7 +12,7 @@ use certfleet_domain::{
     OrderStatus, ProblemKind, Serial, SystemRng,
 };
 use certfleet_jobs::Job;
-use certfleet_pki::{CheckedCsr, spki_of_certificate, validity_of_certificate};
+use certfleet_pki::{CheckedCsr, spki_of_certificate, within_issuer};
 
 use super::order::{find_own, show};
 use super::replaces;
@@ -116,10 +116,9 @@ fn intended(
         ApiError::new(ProblemKind::InvalidProfile, detail)
     })?;
     let now = app.now();
-    let (not_before, not_after) = profile.validity(now, order.not_before, order.not_after);
-    // Near its issuer's end a certificate ends with it.
-    let (_, issuer_end) =
-        validity_of_certificate(&authority.issuer.certificate).map_err(|error| {
+    let wished = profile.validity(now, order.not_before, order.not_after);
+    let (not_before, not_after) =
+        within_issuer(wished, &authority.issuer.certificate).map_err(|error| {
             ApiError::Internal(format!("authority {}: issuer: {error}", authority.name))
         })?;
     Ok(Certificate {
@@ -134,7 +133,7 @@ fn intended(
         identifiers: order.identifiers.clone(),
         profile: order.profile.clone(),
         not_before,
-        not_after: not_after.min(issuer_end),
+        not_after,
         replaced_by: None,
         created_at: now,
         state: CertificateState::Intended {

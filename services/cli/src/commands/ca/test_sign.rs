@@ -6,7 +6,9 @@ use std::time::Duration;
 use certfleet_domain::{
     Authority, AuthorityName, Clock, Identifier, Profile, Serial, SystemClock, SystemRng,
 };
-use certfleet_pki::{CertificateTemplate, CheckedCsr, check_hierarchy, create_csr, issue};
+use certfleet_pki::{
+    CertificateTemplate, CheckedCsr, check_hierarchy, create_csr, issue, within_issuer,
+};
 use certfleet_secrets::Purpose;
 use certfleet_signer::{InternalKey, KeyAlgorithm};
 use certfleet_storage::SecretName;
@@ -94,7 +96,8 @@ fn sign(authority: &Authority, profile: &Profile, key: &InternalKey) -> anyhow::
     let names = [Identifier::dns(NAME)?];
     let subject = InternalKey::generate(KeyAlgorithm::EcdsaP256)?;
     let csr = CheckedCsr::parse(&create_csr(&names, &subject)?, &names)?;
-    let (not_before, not_after) = profile.validity(SystemClock.now(), None, None);
+    let wished = profile.validity(SystemClock.now(), None, None);
+    let (not_before, not_after) = within_issuer(wished, &authority.issuer.certificate)?;
     let template = CertificateTemplate {
         serial: Serial::generate(&mut SystemRng),
         not_before,
