@@ -1,12 +1,13 @@
 //! The steps, in order. To change the schema, add a file and a line here.
 
 mod m0001_collections;
+mod m0002_switches;
 
 use crate::step::Step;
 
 /// All steps that this build knows, by number.
 pub(crate) fn all() -> Vec<Step> {
-    vec![m0001_collections::step()]
+    vec![m0001_collections::step(), m0002_switches::step()]
 }
 
 #[cfg(test)]
@@ -38,7 +39,10 @@ mod tests {
         let checksums: Vec<String> = all().iter().map(|step| step.checksum().unwrap()).collect();
         assert_eq!(
             checksums,
-            ["cfdc4b5b96418d92b2c05bce696988f1adb30007428f3c5a6e86cefedcfe90f8"]
+            [
+                "cfdc4b5b96418d92b2c05bce696988f1adb30007428f3c5a6e86cefedcfe90f8",
+                "ddea882328959484ffc6b0d076178d1d6229c8819bb3df7d088e939d3ae5c9a7",
+            ]
         );
     }
 }

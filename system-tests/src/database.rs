@@ -43,6 +43,12 @@ impl Database {
         Ok(())
     }
 
+    /// The address of the member that is the primary.
+    pub async fn primary(&self) -> Result<String> {
+        let hello = self.0.run_command(doc! { "hello": 1 }).await?;
+        Ok(hello.get_str("primary").context("no primary")?.to_owned())
+    }
+
     /// Every document, with the name of its collection.
     pub async fn all(&self) -> Result<Vec<(String, Document)>> {
         let mut all = Vec::new();

@@ -26,7 +26,7 @@ const PAUSE: Duration = Duration::from_millis(50);
 /// A service that the cluster's supervisor knows nothing of. It is killed when this is dropped.
 pub struct Outsider {
     child: Child,
-    listen: String,
+    url: String,
     management: String,
     http: reqwest::Client,
 }
@@ -45,11 +45,13 @@ impl Outsider {
         environment.remove(OsStr::new(OWNER_VARIABLE));
         let ports = pick_free_ports(2)?;
         let [listen, management] = [ports[0], ports[1]].map(|port| format!("127.0.0.1:{port}"));
+        let url = format!("https://localhost:{}", ports[0]);
         let log = fs::File::create(log)?;
         let child = Command::new(fs::read_link(format!("{model}/exe"))?)
             .env_clear()
             .envs(environment)
-            .env("CERTFLEET_SERVER_LISTEN", &listen)
+            .env("CERTFLEET_SERVER_LISTEN", listen)
+            .env("CERTFLEET_SERVER_EXTERNAL_URL", &url)
             .env("CERTFLEET_MANAGEMENT_LISTEN", &management)
             .env("CERTFLEET_STATE_DIR", state)
             .envs(settings.iter().copied())
@@ -60,15 +62,33 @@ impl Outsider {
             .with_context(|| format!("another {service} does not start"))?;
         Ok(Self {
             child,
-            listen,
+            url,
             management: format!("http://{management}"),
             http: reqwest::Client::builder().no_proxy().build()?,
         })
     }
 
-    /// Where it listens, if it is an API.
-    pub fn listen(&self) -> &str {
-        &self.listen
+    /// The URL of its directory, if it is an API.
+    pub fn directory(&self) -> String {
+        format!("{}/directory", self.url)
+    }
+
+    /// Asks a probe once; gives the status, what it says, and how long that took.
+    pub async fn probe(&self, probe: &str) -> Result<(u16, String, Duration)> {
+        let began = Instant::now();
+        let answer = self
+            .http
+            .get(format!("{}{probe}", self.management))
+            .send()
+            .await?;
+        let status = answer.status().as_u16();
+        Ok((status, answer.text().await?, began.elapsed()))
+    }
+
+    /// Has it read its settings again.
+    pub fn reload(&self) -> Result<()> {
+        let pid = Pid::from_raw(i32::try_from(self.child.id())?);
+        Ok(kill(pid, Signal::SIGHUP)?)
     }
 
     /// Ends it by SIGTERM; gives how it ended, and after how long.

@@ -4,12 +4,13 @@ use std::sync::Arc;
 use std::time::Duration as WaitTime;
 
 use certfleet_acme::{NonceKeys, SpendableNonce};
-use certfleet_data_kit::Authorities;
+use certfleet_data_kit::{Authorities, PressureGuard};
 use certfleet_domain::{AuthorityName, Clock, SystemRng, Timestamp};
 use certfleet_jobs::{Job, JobKey};
 use certfleet_storage::jobs::{JobFeed, JobState, Watching};
-use certfleet_storage::{StorageError, Store};
+use certfleet_storage::{StorageError, Store, Switches};
 use time::Duration;
+use tokio::sync::watch;
 use tokio::time::Instant;
 
 use crate::error::ApiError;
@@ -57,6 +58,10 @@ pub struct Parts {
     pub nonce_keys: NonceKeys,
     /// The clock.
     pub clock: Arc<dyn Clock>,
+    /// What keeps requests off a pool that is pressed.
+    pub guard: PressureGuard,
+    /// What is switched for the whole cluster.
+    pub switches: watch::Receiver<Switches>,
     /// Where we are reached.
     pub url: ExternalUrl,
     /// What to do.
@@ -80,6 +85,14 @@ impl App {
     /// The present.
     pub fn now(&self) -> Timestamp {
         self.clock.now()
+    }
+
+    /// Refuses what begins something new while there is a maintenance.
+    pub fn require_no_maintenance(&self) -> Result<(), ApiError> {
+        match &self.switches.borrow().maintenance {
+            None => Ok(()),
+            Some(maintenance) => Err(ApiError::Maintenance(maintenance.reason.clone())),
+        }
     }
 
     /// A fresh nonce.
@@ -129,7 +142,7 @@ impl App {
 
     async fn is_over(&self, job: &JobKey) -> Result<bool, StorageError> {
         Ok(match self.store.jobs.state(job).await? {
-            None | Some(JobState::Done | JobState::Dead) => true,
+            None | Some(JobState::Done | JobState::Dead | JobState::Discarded) => true,
             Some(JobState::Queued | JobState::Leased) => false,
         })
     }

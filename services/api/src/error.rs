@@ -3,6 +3,7 @@
 use axum::Json;
 use axum::response::{IntoResponse, Response};
 use certfleet_acme::{JwsError, ProblemDocument, media_type};
+use certfleet_data_kit::Pressed;
 use certfleet_domain::{InvalidTransition, Problem, ProblemKind};
 use certfleet_storage::{CommitError, StorageError};
 use http::header::{CONTENT_TYPE, LINK, LOCATION, RETRY_AFTER};
@@ -10,6 +11,9 @@ use http::{HeaderValue, StatusCode};
 
 /// How long a client is asked to wait while the database is electing.
 const RETRY_AFTER_OUTAGE: HeaderValue = HeaderValue::from_static("3");
+
+/// How long a client is asked to wait while there is a maintenance.
+const RETRY_AFTER_MAINTENANCE: HeaderValue = HeaderValue::from_static("300");
 
 /// Why a request ends early.
 #[derive(Debug, thiserror::Error)]
@@ -44,6 +48,12 @@ pub enum ApiError {
     /// The request took longer than any may.
     #[error("not done within the ceiling for requests")]
     TooSlow,
+    /// Nothing new is begun, for this reason, which may be empty.
+    #[error("maintenance: {0}")]
+    Maintenance(String),
+    /// Connections to the database are short: nothing was begun.
+    #[error("{0}")]
+    Pressed(Pressed),
     /// The database is in trouble.
     #[error(transparent)]
     Storage(#[from] StorageError),
@@ -71,6 +81,18 @@ impl ApiError {
     /// A problem of this kind.
     pub fn new(kind: ProblemKind, detail: impl Into<String>) -> Self {
         Self::Problem(Problem::new(kind, detail))
+    }
+
+    /// What `Retry-After` says with a 503.
+    fn retry_after(&self) -> HeaderValue {
+        match self {
+            Self::Maintenance(_) => RETRY_AFTER_MAINTENANCE,
+            Self::Pressed(pressed) => pressed
+                .pressure
+                .retry_after()
+                .map_or(RETRY_AFTER_OUTAGE, |wait| HeaderValue::from(wait.as_secs())),
+            _ => RETRY_AFTER_OUTAGE,
+        }
     }
 
     fn document(&self) -> ProblemDocument {
@@ -109,6 +131,22 @@ impl ApiError {
                 "the request took too long; what it asked for may have been done: look, then try again",
             )
             .with_status(503),
+            Self::Maintenance(reason) => {
+                let told = match reason.as_str() {
+                    "" => String::new(),
+                    reason => format!(" ({reason})"),
+                };
+                let detail = format!(
+                    "the service is under maintenance{told} and takes no new orders; what was ordered can be completed. \
+                     Try again after the time in Retry-After"
+                );
+                of(ProblemKind::ServerInternal, &detail).with_status(503)
+            }
+            Self::Pressed(_) => of(
+                ProblemKind::ServerInternal,
+                "the service is overloaded and has not begun with the request; try again after the time in Retry-After",
+            )
+            .with_status(503),
             Self::Storage(error) if error.is_passing() => of(
                 ProblemKind::ServerInternal,
                 "the service cannot do this at the moment; try again after the time in Retry-After",
@@ -129,7 +167,10 @@ impl IntoResponse for ApiError {
             .status
             .and_then(|status| StatusCode::from_u16(status).ok())
             .unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-        if status.is_server_error() {
+        if matches!(self, Self::Maintenance(_) | Self::Pressed(_)) {
+            // Told by the probes, and counted by their status; there may be thousands.
+            tracing::debug!(error = %self, "request refused");
+        } else if status.is_server_error() {
             tracing::error!(error = %self, %status, "request failed");
         } else {
             tracing::debug!(error = %self, %status, "request refused");
@@ -141,7 +182,7 @@ impl IntoResponse for ApiError {
             HeaderValue::from_static(media_type::PROBLEM_JSON),
         );
         if status == StatusCode::SERVICE_UNAVAILABLE {
-            headers.insert(RETRY_AFTER, RETRY_AFTER_OUTAGE);
+            headers.insert(RETRY_AFTER, self.retry_after());
         }
         if let Self::KeyInUse(url) = &self
             && let Ok(url) = HeaderValue::from_str(url)

@@ -4,7 +4,10 @@ use std::sync::Arc;
 
 use anyhow::Context as _;
 use axum::Router;
-use certfleet_data_kit::{Authorities, await_database, await_keks, register, store, vault};
+use certfleet_data_kit::{
+    Authorities, PressureGuard, await_database, await_keks, check_switches, register, store, vault,
+    watch_switches,
+};
 use certfleet_domain::{Clock, Identifier, SystemClock};
 use certfleet_service_kit::settings::{Acme, ApiSettings, TlsMode};
 use certfleet_service_kit::tls::{CertificateFiles, CertificateSlot, server_config};
@@ -51,6 +54,8 @@ pub async fn serve(context: Context<ApiSettings>) -> anyhow::Result<()> {
         feed: JobFeed::of_finished(store.database(), background.clone()),
         authorities: Authorities::new(store.authorities.clone()),
         nonce_keys: nonce_key::load(&store, &vault).await?,
+        guard: PressureGuard::new(Arc::clone(store.pool())),
+        switches: watch_switches(&store, background.clone()).await?,
         url: ExternalUrl::new(settings.server.external_url.as_str()),
         policy: policy(&settings.acme)?,
         clock,
@@ -69,6 +74,7 @@ pub async fn serve(context: Context<ApiSettings>) -> anyhow::Result<()> {
         drain: settings.server.shutdown_timeout,
     };
     check_authority(&app, &context);
+    check_switches(&app.switches, &context.health);
     context.health.started();
     server.run(shutdown.clone()).await;
     registration.end().await;

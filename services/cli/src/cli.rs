@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Parser, Subcommand};
 use clap_complete::Shell;
 
-use crate::commands::{ca, config, db, inspect};
+use crate::commands::{ca, config, db, inspect, jobs, maintenance};
 use crate::up::UpArgs;
 
 const EXIT_CODES: &str = "\
@@ -13,7 +13,7 @@ Exit codes:
   0    done
   1    failed; standard error says why, in one line
   2    bad usage, or settings that are not valid
-  3    there is no such thing (authority, order, certificate, account)
+  3    there is no such thing (authority, order, certificate, account, job)
   130  interrupted before it was done
 
 Settings come from the environment (CERTFLEET_<SECTION>_<KEY>) over the file of --config.";
@@ -65,6 +65,12 @@ pub enum Command {
     /// Show all that is known of one order, certificate or account.
     #[command(subcommand)]
     Inspect(inspect::InspectCommand),
+    /// Look at jobs, give dead ones another chance, pause and resume kinds of them.
+    #[command(subcommand)]
+    Jobs(jobs::JobsCommand),
+    /// Take no new orders for a while.
+    #[command(subcommand)]
+    Maintenance(maintenance::MaintenanceCommand),
     /// Print the completion script of a shell.
     Completion {
         /// The shell.

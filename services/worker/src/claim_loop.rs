@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use certfleet_domain::{Clock, ServerId, SystemRng};
 use certfleet_jobs::Lease;
-use certfleet_storage::StorageError;
 use certfleet_storage::jobs::{Claimer, JobFeed};
+use certfleet_storage::{StorageError, Switches};
 use tokio::sync::watch;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -26,6 +26,8 @@ pub struct ClaimLoop {
     pub feed: JobFeed,
     /// Who is alive.
     pub alive: watch::Receiver<Vec<ServerId>>,
+    /// Which kinds are paused.
+    pub switches: watch::Receiver<Switches>,
     /// The hands.
     pub crew: Crew,
     /// How often to look when nothing is heard.
@@ -37,6 +39,7 @@ impl ClaimLoop {
     pub async fn run(mut self, clock: &dyn Clock, stop: CancellationToken) {
         let mut looked_around = Instant::now();
         self.alive.mark_changed();
+        self.switches.mark_changed();
         while !stop.is_cancelled() {
             let Some(hands) = stop.run_until_cancelled(self.crew.free_hands()).await else {
                 return;
@@ -45,6 +48,12 @@ impl ClaimLoop {
                 let alive = self.alive.borrow_and_update().clone();
                 self.claimer.share_with(&alive);
                 self.feed.listen_to(self.claimer.buckets());
+            }
+            if self.switches.has_changed().unwrap_or(false) {
+                let paused = self.switches.borrow_and_update().paused.clone();
+                self.claimer.leave_out(&paused);
+                // What was paused until now was not listened to.
+                self.feed.look_again();
             }
             let began = Instant::now();
             let claimed = if looked_around.elapsed() >= self.poll_interval {

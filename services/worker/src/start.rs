@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use anyhow::Context as _;
 use certfleet_data_kit::{
-    Authorities, await_database, await_keks, check_queue, register, store, vault,
+    Authorities, await_database, await_keks, check_queue, check_switches, register, store, vault,
+    watch_switches,
 };
 use certfleet_domain::{Clock, SystemClock};
 use certfleet_jobs::JobKind;
@@ -75,10 +76,13 @@ pub async fn work(context: Context<WorkerSettings>) -> anyhow::Result<()> {
         let background = background.clone();
         async move { background.run_until_cancelled(renewing).await }
     });
+    let switches = watch_switches(&store, background.clone()).await?;
+    check_switches(&switches, &context.health);
     let claiming = ClaimLoop {
         claimer: claimer(),
         feed: JobFeed::of_queued(store.database(), background.clone()),
         alive: registration.alive(),
+        switches,
         crew: crew.clone(),
         poll_interval: settings.worker.poll_interval,
     };

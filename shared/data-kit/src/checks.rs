@@ -3,7 +3,13 @@
 use std::time::Duration;
 
 use certfleet_service_kit::{Condition, Health, Importance};
-use certfleet_storage::{POOL, Store, Vault};
+use certfleet_storage::{Store, Vault};
+use tokio::time::timeout;
+
+use crate::pressure::{Pressed, Pressure};
+
+/// How long the database may take to answer; less than a part may.
+const ANSWERS_WITHIN: Duration = Duration::from_millis(600);
 
 /// The database, as a critical part.
 pub fn check_database(store: &Store, health: &Health) {
@@ -11,14 +17,20 @@ pub fn check_database(store: &Store, health: &Health) {
     health.register("database", Importance::Critical, move || {
         let store = store.clone();
         async move {
-            match store.ping().await {
-                Ok(()) => {
-                    let (open, in_use, waiting) = (POOL.open(), POOL.in_use(), POOL.waiting());
-                    Condition::ok_with(format!(
-                        "connections: {open} open, {in_use} in use, {waiting} waited for"
-                    ))
-                }
-                Err(error) => Condition::bad(format!("it does not answer: {error}")),
+            let pool = store.pool().state();
+            let pressure = Pressure::of(pool);
+            let pressed = Pressed { pressure, pool };
+            if pressure == Pressure::Exhausted {
+                // To ask the database would be to wait with the others.
+                return Condition::bad(pressed.to_string());
+            }
+            // Its own time, so that what is known of the pool is told as well.
+            let answer = timeout(ANSWERS_WITHIN, store.ping()).await;
+            match answer {
+                Ok(Ok(())) if pressure > Pressure::None => Condition::degraded(pressed.to_string()),
+                Ok(Ok(())) => Condition::ok_with(pressed.to_string()),
+                Ok(Err(error)) => Condition::bad(format!("it does not answer: {error}; {pressed}")),
+                Err(_) => Condition::bad(format!("no answer within {ANSWERS_WITHIN:?}; {pressed}")),
             }
         }
     });

@@ -6,7 +6,9 @@
 
 mod authorities;
 mod checks;
+mod pressure;
 mod registration;
+mod switches;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,7 +23,9 @@ use tokio_util::sync::CancellationToken;
 
 pub use authorities::Authorities;
 pub use checks::{check_database, check_keks, check_queue};
+pub use pressure::{Pressed, Pressure, PressureGuard};
 pub use registration::{Registration, register};
+pub use switches::{check_switches, watch_switches};
 
 /// How often a service that waits for its database or its KEK looks again.
 const LOOK: Duration = Duration::from_secs(1);

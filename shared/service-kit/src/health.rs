@@ -17,7 +17,7 @@ use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
 
 /// The longest one check may take.
-const CHECK_TIMEOUT: Duration = Duration::from_secs(2);
+const CHECK_TIMEOUT: Duration = Duration::from_millis(800);
 
 /// How old an answer may be.
 const MAX_AGE: Duration = Duration::from_secs(1);
@@ -222,7 +222,7 @@ impl Health {
         let found = join_all(parts.iter().map(|part| async {
             timeout(CHECK_TIMEOUT, part.check.check())
                 .await
-                .unwrap_or_else(|_| Condition::bad("no answer within 2 s"))
+                .unwrap_or_else(|_| Condition::bad("no answer within 0.8 s"))
         }))
         .await;
         let mut report = Report {

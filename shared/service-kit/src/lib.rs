@@ -14,6 +14,7 @@ mod health;
 mod listener;
 mod metrics;
 mod probes;
+mod reload;
 mod request_id;
 mod run;
 mod serve;

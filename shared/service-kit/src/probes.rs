@@ -9,6 +9,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Json, Router};
 use serde::Serialize;
+use tokio::sync::watch;
 
 use crate::health::{Health, Status};
 use crate::metrics::Metrics;
@@ -26,10 +27,14 @@ pub fn probes(health: Arc<Health>) -> Router {
 }
 
 /// The probes and the metrics, for the management port. With a token, the metrics ask for it.
-pub fn management(health: Arc<Health>, metrics: Arc<Metrics>, token: Option<SecretText>) -> Router {
+pub fn management(
+    health: Arc<Health>,
+    metrics: Arc<Metrics>,
+    token: watch::Receiver<Option<SecretText>>,
+) -> Router {
     let metrics = Router::new()
         .route("/metrics", get(render))
-        .with_state((metrics, token.map(Arc::new)));
+        .with_state((metrics, token));
     probes(health).merge(metrics)
 }
 
@@ -74,10 +79,14 @@ async fn healthz(State(health): State<Arc<Health>>) -> Response {
     (status, NO_STORE, Json(&*report)).into_response()
 }
 
-type MetricsState = (Arc<Metrics>, Option<Arc<SecretText>>);
+type MetricsState = (Arc<Metrics>, watch::Receiver<Option<SecretText>>);
 
 async fn render(State((metrics, token)): State<MetricsState>, headers: HeaderMap) -> Response {
-    if !token.is_none_or(|token| bears(&headers, &token)) {
+    let allowed = token
+        .borrow()
+        .as_ref()
+        .is_none_or(|token| bears(&headers, token));
+    if !allowed {
         return (StatusCode::UNAUTHORIZED, [(WWW_AUTHENTICATE, "Bearer")]).into_response();
     }
     match metrics.render() {

@@ -26,6 +26,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 use certfleet_domain::{ServerId, SystemClock, SystemRng};
 use tokio::runtime::Runtime;
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use crate::cli::ServiceArgs;
@@ -33,9 +34,10 @@ use crate::health::Health;
 use crate::listener::bind;
 use crate::metrics::Metrics;
 use crate::probes::management;
+use crate::reload::Reload;
 use crate::serve::Server;
 use crate::server_id::server_id;
-use crate::settings::{LongRunning, Source};
+use crate::settings::{LongRunning, SecretText, Source};
 use crate::shutdown::Signals;
 use crate::{telemetry, tls};
 
@@ -81,8 +83,10 @@ where
     F: AsyncFnOnce(Context<S>) -> anyhow::Result<()>,
 {
     let args = ServiceArgs::of_process(program.name, program.version, program.about);
-    let settings = match Source::of_process(args.config()).and_then(|source| S::load(&source)) {
-        Ok(settings) => settings,
+    let file = args.config();
+    let loaded = Source::of_process(file.clone()).and_then(|source| S::load_given(&source));
+    let (settings, running) = match loaded {
+        Ok(loaded) => loaded,
         Err(error) => {
             tell(program, &error);
             return ExitCode::from(INVALID);
@@ -92,11 +96,21 @@ where
         tell(program, &"settings are valid");
         return ExitCode::SUCCESS;
     }
-    if let Err(error) = telemetry::init(&settings.base().log) {
-        tell(program, &error);
-        return ExitCode::FAILURE;
-    }
-    match start(program, settings, main) {
+    let base = settings.base();
+    let log_level = match telemetry::init(&base.log) {
+        Ok(log_level) => log_level,
+        Err(error) => {
+            tell(program, &error);
+            return ExitCode::FAILURE;
+        }
+    };
+    let reload = Reload {
+        file,
+        running,
+        log_level,
+        metrics_token: watch::Sender::new(base.management.metrics_token.clone()),
+    };
+    match start(program, settings, reload, main) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             tracing::error!("{} ends: {error:#}", program.name);
@@ -105,7 +119,7 @@ where
     }
 }
 
-fn start<S, F>(program: Program, settings: S, main: F) -> anyhow::Result<()>
+fn start<S, F>(program: Program, settings: S, reload: Reload, main: F) -> anyhow::Result<()>
 where
     S: LongRunning,
     F: AsyncFnOnce(Context<S>) -> anyhow::Result<()>,
@@ -114,7 +128,8 @@ where
     let runtime = Runtime::new().context("no threads")?;
     let ended = runtime.block_on(async {
         let context = context(program, settings)?;
-        let probes = management_server(&context)?;
+        let probes = management_server(&context, reload.metrics_token.subscribe())?;
+        tokio::spawn(reload.run::<S>(context.signals.clone()));
         tracing::info!(
             version = program.version,
             server_id = %context.server_id,
@@ -147,14 +162,17 @@ fn context<S: LongRunning>(program: Program, settings: S) -> anyhow::Result<Cont
     })
 }
 
-fn management_server<S: LongRunning>(context: &Context<S>) -> anyhow::Result<Server> {
+fn management_server<S: LongRunning>(
+    context: &Context<S>,
+    metrics_token: watch::Receiver<Option<SecretText>>,
+) -> anyhow::Result<Server> {
     let settings = &context.settings.base().management;
     Ok(Server {
         listener: bind(settings.listen, false).context("management.listen")?,
         router: management(
             Arc::clone(&context.health),
             Arc::clone(&context.metrics),
-            settings.metrics_token.clone(),
+            metrics_token,
         ),
         tls: None,
         drain: LAST_PROBES,

@@ -9,6 +9,7 @@ use std::panic::PanicHookInfo;
 use tracing::Subscriber;
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::MakeWriter;
+use tracing_subscriber::reload;
 
 use crate::settings::{Log, LogFormat};
 
@@ -18,25 +19,40 @@ pub enum TelemetryError {
     /// The level is not a filter.
     #[error("log.level: {0}")]
     Filter(#[from] tracing_subscriber::filter::ParseError),
+    /// The logs have ended.
+    #[error(transparent)]
+    Ended(#[from] reload::Error),
     /// Something else in this process writes the logs already.
     #[error(transparent)]
     Taken(#[from] tracing::subscriber::SetGlobalDefaultError),
 }
 
+/// What is logged, to be changed while the process runs.
+pub struct LogLevel(Box<dyn Fn(EnvFilter) -> Result<(), reload::Error> + Send + Sync>);
+
+impl LogLevel {
+    /// From here on this is logged.
+    pub fn set(&self, log: &Log) -> Result<(), TelemetryError> {
+        Ok((self.0)(EnvFilter::try_new(&log.level)?)?)
+    }
+}
+
 /// From here on, this process logs; panics as well.
-pub fn init(log: &Log) -> Result<(), TelemetryError> {
+pub fn init(log: &Log) -> Result<LogLevel, TelemetryError> {
     let terminal = io::stderr().is_terminal();
-    let subscriber = subscriber(log, terminal, io::stderr)?;
+    let (subscriber, level) = subscriber(log, terminal, io::stderr)?;
     tracing::subscriber::set_global_default(subscriber)?;
     std::panic::set_hook(Box::new(log_panic));
-    Ok(())
+    Ok(level)
 }
+
+type BoxedSubscriber = Box<dyn Subscriber + Send + Sync>;
 
 fn subscriber<W>(
     log: &Log,
     terminal: bool,
     writer: W,
-) -> Result<Box<dyn Subscriber + Send + Sync>, TelemetryError>
+) -> Result<(BoxedSubscriber, LogLevel), TelemetryError>
 where
     W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
 {
@@ -49,15 +65,23 @@ where
         LogFormat::Json
     });
     Ok(match format {
-        LogFormat::Text => Box::new(builder.with_ansi(terminal).finish()),
-        LogFormat::Json => Box::new(
-            builder
+        LogFormat::Text => {
+            let builder = builder.with_ansi(terminal).with_filter_reloading();
+            let handle = builder.reload_handle();
+            let level = LogLevel(Box::new(move |filter| handle.reload(filter)));
+            (Box::new(builder.finish()), level)
+        }
+        LogFormat::Json => {
+            let builder = builder
                 .json()
                 .flatten_event(true)
                 .with_current_span(false)
                 .with_span_list(true)
-                .finish(),
-        ),
+                .with_filter_reloading();
+            let handle = builder.reload_handle();
+            let level = LogLevel(Box::new(move |filter| handle.reload(filter)));
+            (Box::new(builder.finish()), level)
+        }
     })
 }
 
@@ -95,7 +119,7 @@ mod tests {
     fn logged(log: &Log, terminal: bool) -> String {
         let buffer = Buffer::default();
         let writer = buffer.clone();
-        let subscriber = subscriber(log, terminal, move || writer.clone()).unwrap();
+        let (subscriber, level) = subscriber(log, terminal, move || writer.clone()).unwrap();
         tracing::subscriber::with_default(subscriber, || {
             let request = tracing::error_span!("request", request_id = "r-1");
             let _request = request.enter();
@@ -103,6 +127,12 @@ mod tests {
             let _inner = inner.enter();
             tracing::info!(rows = 3, "stored");
             tracing::debug!("not shown");
+            let silent = Log {
+                level: "error".to_owned(),
+                ..Log::default()
+            };
+            level.set(&silent).unwrap();
+            tracing::info!("not shown any more");
         });
         let bytes = buffer.0.lock().unwrap().clone();
         String::from_utf8(bytes).unwrap()
@@ -111,6 +141,7 @@ mod tests {
     #[test]
     fn json_for_machines_with_the_request_id_on_the_line() {
         let text = logged(&Log::default(), false);
+        assert!(!text.contains("not shown"), "{text}");
         let line: serde_json::Value = serde_json::from_str(text.trim()).unwrap();
         assert_eq!(line["message"], "stored");
         assert_eq!(line["rows"], 3);

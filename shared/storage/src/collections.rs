@@ -22,6 +22,8 @@ pub const LEASES: &str = "leases";
 pub const PROCESSES: &str = "processes";
 /// Sealed secrets.
 pub const SECRETS: &str = "secrets";
+/// What people have switched for the whole cluster.
+pub const SWITCHES: &str = "switches";
 /// Schema migrations that were applied.
 pub const MIGRATIONS: &str = "schema_migrations";
 
@@ -37,5 +39,6 @@ pub const ALL: &[&str] = &[
     LEASES,
     PROCESSES,
     SECRETS,
+    SWITCHES,
     MIGRATIONS,
 ];

@@ -1,15 +1,16 @@
 //! Connecting, with every setting that matters set here and not left to the URI.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use mongodb::Client;
 use mongodb::event::EventHandler;
-use mongodb::event::cmap::CmapEvent;
 use mongodb::options::{
     Acknowledgment, ClientOptions, ReadConcern, ReadPreference, SelectionCriteria, WriteConcern,
 };
 
 use crate::error::StorageError;
+use crate::pool::Pool;
 
 /// How to reach the database.
 #[derive(Clone)]
@@ -30,66 +31,11 @@ pub struct ConnectSettings {
     pub app_name: String,
 }
 
-/// The state of the connection pool to all members together, from the driver's own events.
-#[derive(Debug, Default)]
-pub struct PoolGauges {
-    open: std::sync::atomic::AtomicI64,
-    in_use: std::sync::atomic::AtomicI64,
-    waiting: std::sync::atomic::AtomicI64,
-}
-
-/// The pool of this process: it has one client.
-pub static POOL: PoolGauges = PoolGauges {
-    open: std::sync::atomic::AtomicI64::new(0),
-    in_use: std::sync::atomic::AtomicI64::new(0),
-    waiting: std::sync::atomic::AtomicI64::new(0),
-};
-
-impl PoolGauges {
-    /// Connections that are open.
-    pub fn open(&self) -> i64 {
-        self.open.load(std::sync::atomic::Ordering::Relaxed)
-    }
-
-    /// Connections that an operation holds.
-    pub fn in_use(&self) -> i64 {
-        self.in_use.load(std::sync::atomic::Ordering::Relaxed)
-    }
-
-    /// Operations that wait for a connection.
-    pub fn waiting(&self) -> i64 {
-        self.waiting.load(std::sync::atomic::Ordering::Relaxed)
-    }
-
-    fn note(&self, event: &CmapEvent) {
-        use std::sync::atomic::Ordering::Relaxed;
-        match event {
-            CmapEvent::ConnectionCreated(_) => {
-                self.open.fetch_add(1, Relaxed);
-            }
-            CmapEvent::ConnectionClosed(_) => {
-                self.open.fetch_sub(1, Relaxed);
-            }
-            CmapEvent::ConnectionCheckoutStarted(_) => {
-                self.waiting.fetch_add(1, Relaxed);
-            }
-            CmapEvent::ConnectionCheckoutFailed(_) => {
-                self.waiting.fetch_sub(1, Relaxed);
-            }
-            CmapEvent::ConnectionCheckedOut(_) => {
-                self.waiting.fetch_sub(1, Relaxed);
-                self.in_use.fetch_add(1, Relaxed);
-            }
-            CmapEvent::ConnectionCheckedIn(_) => {
-                self.in_use.fetch_sub(1, Relaxed);
-            }
-            _ => {}
-        }
-    }
-}
-
 /// A client with our concerns: primary reads of majority-committed data, journaled majority writes, retries on.
-pub(crate) async fn client(settings: &ConnectSettings) -> Result<Client, StorageError> {
+pub(crate) async fn client(
+    settings: &ConnectSettings,
+    pool: &Arc<Pool>,
+) -> Result<Client, StorageError> {
     let mut options = ClientOptions::parse(&settings.uri).await?;
     options.app_name = Some(settings.app_name.clone());
     options.max_pool_size = Some(settings.max_pool_size);
@@ -101,7 +47,8 @@ pub(crate) async fn client(settings: &ConnectSettings) -> Result<Client, Storage
     options.read_concern = Some(ReadConcern::majority());
     options.selection_criteria = Some(SelectionCriteria::ReadPreference(ReadPreference::Primary));
     options.write_concern = Some(majority());
-    options.cmap_event_handler = Some(EventHandler::callback(|event| POOL.note(&event)));
+    let pool = Arc::clone(pool);
+    options.cmap_event_handler = Some(EventHandler::callback(move |event| pool.note(&event)));
     Ok(Client::with_options(options)?)
 }
 

@@ -17,18 +17,21 @@ pub mod group;
 pub mod jobs;
 mod leadership;
 mod metrics;
+mod pool;
 mod processes;
 mod repositories;
 mod retention;
 mod store;
+mod switches;
 pub mod tx;
 mod vault;
 
-pub use connect::{ConnectSettings, POOL};
+pub use connect::ConnectSettings;
 pub use error::{CommitError, Corrupt, StorageError};
 pub use group::Unit;
 pub use leadership::{Leadership, Term};
 pub use metrics::Metrics;
+pub use pool::{Pool, PoolState};
 pub use processes::{Process, Processes};
 pub use repositories::{
     Accounts, Authorities, Authorizations, Certificates, NonceSpent, Nonces, Orders, OrdersPage,
@@ -36,4 +39,5 @@ pub use repositories::{
 };
 pub use retention::{Keep, Removed, Retention};
 pub use store::Store;
+pub use switches::{Maintenance, SwitchBoard, Switches};
 pub use vault::{SecretName, Vault, VaultError};

@@ -1,5 +1,7 @@
 //! The database, with all its repositories.
 
+use std::sync::Arc;
+
 use bson::doc;
 use mongodb::Database;
 
@@ -9,16 +11,19 @@ use crate::group::{GroupCommit, Unit};
 use crate::jobs::Jobs;
 use crate::leadership::Leadership;
 use crate::metrics::Metrics;
+use crate::pool::Pool;
 use crate::processes::Processes;
 use crate::repositories::{
     Accounts, Authorities, Authorizations, Certificates, Nonces, Orders, SealedSecrets,
 };
 use crate::retention::Retention;
+use crate::switches::SwitchBoard;
 
 /// The database. Clones share its connections and its group commit.
 #[derive(Clone)]
 pub struct Store {
     database: Database,
+    pool: Arc<Pool>,
     metrics: Metrics,
     group: GroupCommit,
     /// ACME accounts.
@@ -39,6 +44,8 @@ pub struct Store {
     pub jobs: Jobs,
     /// Who is alive.
     pub processes: Processes,
+    /// What is switched for the whole cluster.
+    pub switches: SwitchBoard,
 }
 
 impl Store {
@@ -50,11 +57,13 @@ impl Store {
         settings: &ConnectSettings,
         metrics: Metrics,
     ) -> Result<Self, StorageError> {
-        let client = connect::client(settings).await?;
-        Ok(Self::over(client.database(&settings.database), metrics))
+        let pool = Arc::new(Pool::new(settings.max_pool_size));
+        let client = connect::client(settings, &pool).await?;
+        let database = client.database(&settings.database);
+        Ok(Self::over(database, pool, metrics))
     }
 
-    fn over(database: Database, metrics: Metrics) -> Self {
+    fn over(database: Database, pool: Arc<Pool>, metrics: Metrics) -> Self {
         let group = GroupCommit::start(database.clone(), metrics.clone());
         Self {
             accounts: Accounts::new(&database),
@@ -66,7 +75,9 @@ impl Store {
             nonces: Nonces::new(&database, group.clone()),
             jobs: Jobs::new(database.clone(), group.clone(), metrics.clone()),
             processes: Processes::new(&database),
+            switches: SwitchBoard::new(&database),
             group,
+            pool,
             metrics,
             database,
         }
@@ -96,6 +107,11 @@ impl Store {
     /// The database itself, for migrations, change feeds and backups.
     pub fn database(&self) -> &Database {
         &self.database
+    }
+
+    /// The connection pool.
+    pub fn pool(&self) -> &Arc<Pool> {
+        &self.pool
     }
 
     /// The counters.

@@ -2,7 +2,6 @@
 //! that has expired.
 
 use std::ffi::OsStr;
-use std::net::SocketAddr;
 use std::path::Path;
 use std::time::Duration;
 
@@ -85,17 +84,14 @@ async fn it_is_the_same_on_every_replica_and_renewed_before_it_expires() -> Resu
 
 /// The certificate that an API shows to a client that trusts this root.
 async fn shown(replica: &Outsider, root: &Path) -> Result<Vec<u8>> {
-    let address: SocketAddr = replica.listen().parse()?;
     let client = reqwest::Client::builder()
         .tls_certs_only(reqwest::Certificate::from_pem_bundle(&std::fs::read(
             root,
         )?)?)
         .no_proxy()
-        .resolve("localhost", address)
         .tls_info(true)
         .build()?;
-    let url = format!("https://localhost:{}/directory", address.port());
-    let answer = client.get(url).send().await?;
+    let answer = client.get(replica.directory()).send().await?;
     let info = answer.extensions().get::<TlsInfo>().context("no TLS")?;
     Ok(info.peer_certificate().context("no certificate")?.to_vec())
 }

@@ -5,6 +5,8 @@ pub mod completion;
 pub mod config;
 pub mod db;
 pub mod inspect;
+pub mod jobs;
+pub mod maintenance;
 
 use crate::cli::{Cli, Command};
 use crate::failure::Failure;
@@ -21,6 +23,8 @@ pub async fn run(cli: Cli) -> Result<(), Failure> {
         Command::Db(command) => db::run(command, config, out).await,
         Command::Ca(command) => ca::run(command, config, out).await,
         Command::Inspect(command) => inspect::run(command, config, out).await,
+        Command::Jobs(command) => jobs::run(command, config, out).await,
+        Command::Maintenance(command) => maintenance::run(command, config, out).await,
         Command::Completion { shell } => completion::print(shell),
     }
 }

@@ -130,11 +130,74 @@ impl Layers {
     }
 }
 
+/// What was given for the sections of one service, to be compared with what is given later.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Given(BTreeMap<String, Raw>);
+
+impl Given {
+    pub(super) fn of(layers: &Layers, sections: &[&'static str]) -> Self {
+        let mut given = BTreeMap::new();
+        for &section in sections {
+            for (key, entry) in layers.section(section).into_iter().flatten() {
+                given.insert(format!("{section}.{key}"), entry.raw.clone());
+            }
+        }
+        Self(given)
+    }
+
+    /// The full names of the settings that are given otherwise here, be it that they are given at all.
+    pub fn changed_since(&self, before: &Self) -> Vec<String> {
+        let names: BTreeSet<&String> = self.0.keys().chain(before.0.keys()).collect();
+        names
+            .into_iter()
+            .filter(|name| self.0.get(*name) != before.0.get(*name))
+            .cloned()
+            .collect()
+    }
+
+    /// Takes over a setting as it is given there.
+    pub fn adopt(&mut self, name: &str, from: &Self) {
+        match from.0.get(name) {
+            Some(raw) => self.0.insert(name.to_owned(), raw.clone()),
+            None => self.0.remove(name),
+        };
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use std::os::unix::ffi::OsStringExt;
 
     use super::*;
+
+    #[test]
+    fn what_is_given_otherwise_is_named_and_can_be_adopted() {
+        let given = |variables: &[(&str, &str)]| {
+            let environment = variables
+                .iter()
+                .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+            let source = Source {
+                file: None,
+                environment: environment.collect(),
+            };
+            Given::of(&Layers::read(&source).0, &["log", "worker"])
+        };
+        let mut running = given(&[
+            ("CERTFLEET_LOG_LEVEL", "info"),
+            ("CERTFLEET_WORKER_LEASE", "60s"),
+            ("CERTFLEET_SERVER_LISTEN", "127.0.0.1:1"),
+        ]);
+        let now = given(&[
+            ("CERTFLEET_LOG_LEVEL", "debug"),
+            ("CERTFLEET_WORKER_CONCURRENCY", "3"),
+            ("CERTFLEET_SERVER_LISTEN", "127.0.0.1:2"),
+        ]);
+        let all = ["log.level", "worker.concurrency", "worker.lease"];
+        assert_eq!(now.changed_since(&running), all);
+        running.adopt("log.level", &now);
+        running.adopt("worker.lease", &now);
+        assert_eq!(now.changed_since(&running), ["worker.concurrency"]);
+    }
 
     #[test]
     fn a_variable_that_is_not_text_is_named_if_it_is_ours() {

@@ -38,7 +38,7 @@ pub use acme::Acme;
 pub use database::Database;
 pub use fault::{Fault, SettingsError};
 pub use kek::{Kek, KeyringError};
-pub use layers::Source;
+pub use layers::{Given, Source};
 pub use log::{Log, LogFormat};
 pub use management::Management;
 pub use networks::Networks;

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::fault::{Fault, SettingsError};
-use super::layers::{Entries, Layers, Source};
+use super::layers::{Entries, Given, Layers, Source};
 use super::section::Section;
 use super::{
     Acme, Database, Kek, Log, Management, Scheduler, Server, State, Tls, Validation, Worker, de,
@@ -29,11 +29,18 @@ pub trait ServiceSettings: Sized {
 
     /// Reads and checks all settings.
     fn load(source: &Source) -> Result<Self, SettingsError> {
+        Ok(Self::load_given(source)?.0)
+    }
+
+    /// The same, with what was given.
+    fn load_given(source: &Source) -> Result<(Self, Given), SettingsError> {
         let mut reader = Reader::new(source);
         let settings = Self::read(&mut reader);
         reader.check_the_rest();
         match settings {
-            Some(settings) if reader.faults.is_empty() => Ok(settings),
+            Some(settings) if reader.faults.is_empty() => {
+                Ok((settings, Given::of(&reader.layers, &reader.read)))
+            }
             _ => Err(SettingsError(reader.faults)),
         }
     }

@@ -28,7 +28,7 @@ impl Base {
 }
 
 /// The settings of a service that runs until it is told to stop.
-pub trait LongRunning: ServiceSettings {
+pub trait LongRunning: ServiceSettings + 'static {
     /// What every service has.
     fn base(&self) -> &Base;
 }

@@ -9,7 +9,7 @@
 //! told of waits for no majority: a failover may undo it; the job is then claimed again, and the first claimer's result,
 //! which names its token, is refused. Whoever looks for what is due does wait, or would find the same jobs again.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 use std::time::Duration;
 
 use bson::{Document, doc};
@@ -36,6 +36,8 @@ pub struct Claimer {
     database: Database,
     metrics: Metrics,
     me: ServerId,
+    /// What this build does, and what of it is claimed at present.
+    all_kinds: Vec<JobKind>,
     kinds: Vec<JobKind>,
     lease: Duration,
     mine: Vec<i32>,
@@ -56,6 +58,7 @@ impl Claimer {
             database,
             metrics,
             me,
+            all_kinds: kinds.clone(),
             kinds,
             lease,
             mine: (0..BUCKETS).collect(),
@@ -65,6 +68,12 @@ impl Claimer {
     /// Takes note of who is alive, and so of which buckets are ours.
     pub fn share_with(&mut self, live: &[ServerId]) {
         self.mine = buckets_of(self.me, live);
+    }
+
+    /// Jobs of these kinds are not claimed until this is called again.
+    pub fn leave_out(&mut self, paused: &BTreeSet<String>) {
+        self.kinds = self.all_kinds.clone();
+        self.kinds.retain(|kind| !paused.contains(kind.name()));
     }
 
     /// The buckets that are ours.
@@ -255,7 +264,7 @@ impl Claimer {
 
     /// A job that does not parse is dead, not an obstacle to all others.
     async fn set_aside(&self, job: &Corrupt) -> Result<(), StorageError> {
-        let error = doc! { "at": "$$NOW", "error": { "$literal": &job.why } };
+        let error = doc! { "at": "$$NOW", "attempt": 0, "error": { "$literal": &job.why } };
         let update = vec![
             doc! { "$set": { "state": JobState::Dead.name(), "died_at": "$$NOW", "errors": [error] } },
             doc! { "$unset": ["claimable_at", "lease"] },

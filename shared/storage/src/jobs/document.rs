@@ -24,9 +24,20 @@ pub enum JobState {
     Done,
     /// Given up; waits for a person.
     Dead,
+    /// Given up, and put away by a person.
+    Discarded,
 }
 
 impl JobState {
+    /// All of them.
+    pub const ALL: [Self; 5] = [
+        Self::Queued,
+        Self::Leased,
+        Self::Done,
+        Self::Dead,
+        Self::Discarded,
+    ];
+
     /// The name in the database.
     pub fn name(self) -> &'static str {
         match self {
@@ -34,6 +45,7 @@ impl JobState {
             Self::Leased => "leased",
             Self::Done => "done",
             Self::Dead => "dead",
+            Self::Discarded => "discarded",
         }
     }
 }

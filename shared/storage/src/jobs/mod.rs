@@ -9,6 +9,7 @@
 //! processes do not meet. What a process neglects is taken by others after [`Claimer::STEAL_AFTER`].
 
 mod claim;
+mod desk;
 mod document;
 mod feed;
 mod queue;
@@ -16,6 +17,7 @@ mod record;
 mod share;
 
 pub use claim::Claimer;
+pub use desk::Wanted;
 pub use document::JobState;
 pub use feed::{HeardJob, JobFeed, Watching};
 pub use queue::{Jobs, Recovered};

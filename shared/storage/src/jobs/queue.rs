@@ -92,13 +92,7 @@ impl Jobs {
             .find_one(doc! { "_id": key.as_str() })
             .projection(doc! { "state": 1 })
             .await?;
-        Ok(found.and_then(|job| match job.get_str("state") {
-            Ok("queued") => Some(JobState::Queued),
-            Ok("leased") => Some(JobState::Leased),
-            Ok("done") => Some(JobState::Done),
-            Ok("dead") => Some(JobState::Dead),
-            _ => None,
-        }))
+        Ok(found.and_then(|job| JobState::of_name(job.get_str("state").ok()?)))
     }
 
     /// All that is kept of the job; `None` if it never was or is long finished.

@@ -44,9 +44,7 @@ pub struct JobError {
 impl JobState {
     /// The state of this name.
     pub(super) fn of_name(name: &str) -> Option<Self> {
-        [Self::Queued, Self::Leased, Self::Done, Self::Dead]
-            .into_iter()
-            .find(|state| state.name() == name)
+        Self::ALL.into_iter().find(|state| state.name() == name)
     }
 }
 

@@ -3,6 +3,7 @@
 #![expect(clippy::expect_used, reason = "a test says what it expects")]
 
 mod corruption;
+mod desk;
 mod entities;
 mod feed;
 mod group_commit;

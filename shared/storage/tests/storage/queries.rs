@@ -10,6 +10,7 @@ use certfleet_jobs::{Job, Outcome};
 use certfleet_storage::collections::{
     ACCOUNTS, AUTHORIZATIONS, CERTIFICATES, JOBS, NONCES, ORDERS,
 };
+use certfleet_storage::jobs::{JobState, Wanted};
 use certfleet_storage::{Keep, Unit};
 use futures_util::TryStreamExt;
 use mongodb::bson::{DateTime, Document, doc};
@@ -307,5 +308,35 @@ async fn an_ensured_job_is_looked_up_by_its_id() {
     for operation in &seen {
         let plan = operation.get_str("planSummary").expect("a plan");
         assert!(plan == "IDHACK" || plan.contains("_id"), "{plan}");
+    }
+}
+
+/// A list of dead jobs, or of the last that were finished, reads those and no others.
+#[tokio::test]
+async fn jobs_are_listed_by_an_index_of_their_state() {
+    let space = space().await;
+    enqueue(&space, 40).await;
+    let claimer = claimer(&space.store, MINUTE);
+    for (index, lease) in claim(&claimer, 40).await.into_iter().enumerate() {
+        let error = "it cannot be done".to_owned();
+        let outcome = if index < 3 {
+            Outcome::Fail { error }
+        } else {
+            Outcome::Done
+        };
+        let ended = space.store.jobs.complete(&lease, &outcome, Unit::default());
+        ended.await.expect("ended");
+    }
+    for (state, index) in [
+        (JobState::Dead, "IXSCAN { died_at: 1 }"),
+        (JobState::Done, "IXSCAN { finished_at: 1 }"),
+    ] {
+        let (kind, most) = (None, 3);
+        let wanted = Wanted { state, kind, most };
+        let seen = profiled(&space, JOBS, async || {
+            let (jobs, _) = space.store.jobs.list(wanted).await.expect("a list");
+            assert_eq!(jobs.len(), 3);
+        });
+        by_index(&seen.await, index, 4, 3);
     }
 }

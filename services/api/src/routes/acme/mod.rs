@@ -74,8 +74,22 @@ pub fn router(app: &App, ceiling: Duration) -> Router<App> {
         .layer(middleware::from_fn(move |request, next| {
             within(ceiling, request, next)
         }))
+        .layer(middleware::from_fn_with_state(app.clone(), guarded))
         // Outermost, so that no error lacks a nonce.
         .layer(middleware::from_fn_with_state(app.clone(), fresh_nonce))
+}
+
+/// Lets nothing near the database while connections to it are short. Directories and nonces have as good as nothing to
+/// do with it.
+async fn guarded(
+    State(app): State<App>,
+    request: Request,
+    next: Next,
+) -> Result<Response, ApiError> {
+    if request.method() == Method::POST {
+        app.guard.admit().map_err(ApiError::Pressed)?;
+    }
+    Ok(next.run(request).await)
 }
 
 /// What takes longer is given up, and its client told to try again.

@@ -17,6 +17,7 @@ use crate::error::ApiError;
 use crate::signed::{AtAuthority, ByAccount};
 
 pub async fn post(State(app): State<App>, request: ByAccount) -> Result<Response, ApiError> {
+    app.require_no_maintenance()?;
     let ByAccount {
         at,
         account,

@@ -22,6 +22,7 @@ use crate::signed::{AtAuthority, ByAccount};
 const FRESH_FOR: Duration = Duration::hours(1);
 
 pub async fn post(State(app): State<App>, request: ByAccount) -> Result<Response, ApiError> {
+    app.require_no_maintenance()?;
     let ByAccount {
         at,
         account,

@@ -41,6 +41,30 @@ impl JobView {
         Ok(store.jobs.find(&job.key()).await?.map(Self::from))
     }
 
+    /// Writes many, a line each.
+    pub fn table(sheet: &mut Sheet, jobs: &[Self]) {
+        let row = |job: &Self| {
+            let error = job.errors.last().map(|failed| failed.error.as_str());
+            [
+                job.key.clone(),
+                job.state.to_owned(),
+                job.attempts.to_string(),
+                moment_or_none(job.due_at.or(job.ended_at)),
+                job.owner.clone().unwrap_or_default(),
+                error.unwrap_or_default().to_owned(),
+            ]
+        };
+        let header = [
+            "job",
+            "state",
+            "attempts",
+            "due or ended",
+            "worker",
+            "last error",
+        ];
+        sheet.table(header, jobs.iter().map(row));
+    }
+
     /// Its state in a word or two.
     pub fn state(&self) -> String {
         match self.attempts {

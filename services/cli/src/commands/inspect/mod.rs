@@ -12,6 +12,7 @@ use certfleet_domain::{AccountId, OrderId, Problem};
 use clap::Subcommand;
 use serde::Serialize;
 
+pub(super) use self::job::JobView;
 use crate::connection::{settings, store};
 use crate::failure::Failure;
 use crate::output::Output;
