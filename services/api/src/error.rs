@@ -45,6 +45,12 @@ pub enum ApiError {
     /// Others were faster again and again.
     #[error("other requests changed the same resource meanwhile")]
     Contended,
+    /// The client took too long to send its request.
+    #[error("the body was not sent in time")]
+    SlowBody,
+    /// The client's connection ended within the body.
+    #[error("the body broke off")]
+    BrokenBody,
     /// The request took longer than any may.
     #[error("not done within the ceiling for requests")]
     TooSlow,
@@ -126,6 +132,15 @@ impl ApiError {
                 "other requests changed the same resource meanwhile; nothing was done: try again",
             )
             .with_status(503),
+            Self::SlowBody => of(
+                ProblemKind::Malformed,
+                "the body was not sent in time; nothing was done: send it again, whole",
+            )
+            .with_status(408),
+            Self::BrokenBody => of(
+                ProblemKind::Malformed,
+                "the body broke off; nothing was done: send it again, whole",
+            ),
             Self::TooSlow => of(
                 ProblemKind::ServerInternal,
                 "the request took too long; what it asked for may have been done: look, then try again",

@@ -2,6 +2,7 @@
 //! key.
 
 mod app;
+mod body;
 mod error;
 mod nonce_key;
 mod routes;

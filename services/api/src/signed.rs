@@ -5,15 +5,15 @@
 
 use std::sync::Arc;
 
-use axum::body::to_bytes;
-use axum::extract::{FromRequest, FromRequestParts, OriginalUri, Path, Request};
-use certfleet_acme::{Jws, JwsError, KeyReference, MAX_BODY, PublicKey, Verified, media_type};
-use certfleet_domain::{Account, AccountStatus, Authority, AuthorityName, ProblemKind};
+use axum::extract::{FromRequest, FromRequestParts, MatchedPath, OriginalUri, Path, Request};
+use certfleet_acme::{Jws, KeyReference, PublicKey, Verified, media_type};
+use certfleet_domain::{Account, AccountId, AccountStatus, Authority, AuthorityName, ProblemKind};
 use http::header::CONTENT_TYPE;
 use http::request::Parts;
 use serde::Deserialize;
 
 use crate::app::App;
+use crate::body;
 use crate::error::ApiError;
 use crate::ticket::Ticket;
 use crate::urls::Urls;
@@ -36,10 +36,19 @@ impl FromRequestParts<App> for AtAuthority {
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, ApiError> {
         let none = || ApiError::NotFound("there is no authority of this name");
+        // The route without parameters is that of the default one.
         let name: AuthorityName = match Path::<AuthorityPath>::from_request_parts(parts, app).await
         {
             Ok(Path(path)) => path.authority.parse().map_err(|_| none())?,
-            Err(_) => app.policy.default_authority.clone(),
+            Err(_)
+                if parts
+                    .extensions
+                    .get::<MatchedPath>()
+                    .is_some_and(is_default) =>
+            {
+                app.policy.default_authority.clone()
+            }
+            Err(_) => return Err(none()),
         };
         let authority = app.authorities.find(&name).await?.ok_or_else(none)?;
         Ok(Self {
@@ -47,6 +56,10 @@ impl FromRequestParts<App> for AtAuthority {
             authority,
         })
     }
+}
+
+fn is_default(route: &MatchedPath) -> bool {
+    route.as_str() == "/directory"
 }
 
 /// A request signed by an account.
@@ -104,9 +117,7 @@ impl FromRequest<App> for Signed {
             .and_then(|value| value.to_str().ok());
         media_type::require_jose_json(content_type)?;
         let at = AtAuthority::from_request_parts(&mut parts, app).await?;
-        let body = to_bytes(body, MAX_BODY)
-            .await
-            .map_err(|_| JwsError::TooLarge)?;
+        let body = body::read(body).await?;
         let jws = Jws::parse(&body)?;
         let OriginalUri(uri) = OriginalUri::from_request_parts(&mut parts, app)
             .await
@@ -154,14 +165,26 @@ impl FromRequest<App> for Signed {
 }
 
 async fn account_of(app: &App, at: &AtAuthority, kid: &str) -> Result<Account, ApiError> {
-    let none = || {
-        let detail = "there is no account of this URL (\"kid\") at this authority: create one with newAccount";
-        ApiError::new(ProblemKind::AccountDoesNotExist, detail)
-    };
-    let id = at.urls.account_of(kid).ok_or_else(none)?;
-    let account = app.store.accounts.find(id).await?.ok_or_else(none)?;
+    let id = at.urls.account_of(kid).ok_or_else(no_account)?;
+    valid_account(app, at, id).await
+}
+
+fn no_account() -> ApiError {
+    let detail =
+        "there is no account of this URL (\"kid\") at this authority: create one with newAccount";
+    ApiError::new(ProblemKind::AccountDoesNotExist, detail)
+}
+
+/// The account of this id, if it is one of this authority and may be used.
+pub async fn valid_account(
+    app: &App,
+    at: &AtAuthority,
+    id: AccountId,
+) -> Result<Account, ApiError> {
+    let found = app.store.accounts.find(id).await?;
+    let account = found.ok_or_else(no_account)?;
     if account.authority != at.authority.name {
-        return Err(none());
+        return Err(no_account());
     }
     match account.status {
         AccountStatus::Valid => Ok(account),

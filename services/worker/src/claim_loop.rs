@@ -1,10 +1,10 @@
-//! The claim loop: as many jobs as there are free hands, at once when the feed tells of one, and by looking for what is
+//! The claim loop: as many jobs as there is room for, at once when the feed tells of one, and by looking for what is
 //! due behind that.
 
 use std::time::Duration;
 
 use certfleet_domain::{Clock, ServerId, SystemRng};
-use certfleet_jobs::Lease;
+use certfleet_jobs::{Lease, Room};
 use certfleet_storage::jobs::{Claimer, JobFeed};
 use certfleet_storage::{StorageError, Switches};
 use tokio::sync::watch;
@@ -41,9 +41,6 @@ impl ClaimLoop {
         self.alive.mark_changed();
         self.switches.mark_changed();
         while !stop.is_cancelled() {
-            let Some(hands) = stop.run_until_cancelled(self.crew.free_hands()).await else {
-                return;
-            };
             if self.alive.has_changed().unwrap_or(false) {
                 let alive = self.alive.borrow_and_update().clone();
                 self.claimer.share_with(&alive);
@@ -56,13 +53,14 @@ impl ClaimLoop {
                 self.feed.look_again();
             }
             let began = Instant::now();
+            let mut rooms = self.crew.rooms();
             let claimed = if looked_around.elapsed() >= self.poll_interval {
                 looked_around = began;
-                self.look_around(hands, clock).await
+                self.look_around(&mut rooms, clock).await
             } else if self.feed.has_to_look() {
-                self.claim_own(hands, clock).await
+                self.claim_own(&mut rooms, clock).await
             } else {
-                self.claim_heard(hands, clock).await
+                self.claim_heard(&mut rooms, clock).await
             };
             match claimed {
                 // In a crowd, the next claim gathers for as long as the last one took.
@@ -70,8 +68,8 @@ impl ClaimLoop {
                     tokio::time::sleep(began.elapsed().min(LONGEST_REST)).await;
                 }
                 Ok(0) => {
-                    stop.run_until_cancelled(self.feed.changed(self.poll_interval))
-                        .await;
+                    let short = rooms.iter().any(Room::is_short);
+                    stop.run_until_cancelled(self.called(short)).await;
                 }
                 Ok(_) => {}
                 Err(error) => {
@@ -84,35 +82,54 @@ impl ClaimLoop {
         }
     }
 
-    /// What the feed told of. Gives how many jobs were taken in hand, as all of these do.
-    async fn claim_heard(&self, hands: usize, clock: &dyn Clock) -> Result<usize, StorageError> {
-        let heard = self.feed.heard(hands);
+    /// Waits until there may be something to claim: the feed tells of a job, or it is time to look; or, where room was
+    /// short, there is more of it.
+    async fn called(&self, short: bool) {
+        tokio::select! {
+            () = self.feed.changed(self.poll_interval) => {}
+            () = self.crew.freed(), if short => self.feed.look_again(),
+        }
+    }
+
+    /// What the feed told of, as far as there is room. Gives how many jobs were taken in hand, as all of these do.
+    async fn claim_heard(
+        &self,
+        rooms: &mut [Room],
+        clock: &dyn Clock,
+    ) -> Result<usize, StorageError> {
+        let heard = self.feed.heard(rooms);
         let mut rng = SystemRng;
         let claimed = self.claimer.claim_heard(&heard, clock, &mut rng).await?;
         Ok(self.take(claimed))
     }
 
     /// What is due in our own buckets.
-    async fn claim_own(&self, hands: usize, clock: &dyn Clock) -> Result<usize, StorageError> {
-        let claimed = self.claimer.claim(hands, clock, &mut SystemRng).await?;
-        let taken = self.take(claimed);
-        if taken == hands {
-            // There may be as many again.
-            self.feed.look_again();
+    async fn claim_own(
+        &self,
+        rooms: &mut [Room],
+        clock: &dyn Clock,
+    ) -> Result<usize, StorageError> {
+        let mut taken = 0;
+        for room in rooms {
+            let claimed = self.claimer.claim(room, clock, &mut SystemRng).await?;
+            taken += self.take(claimed);
         }
         Ok(taken)
     }
 
     /// Our own buckets first, then what others have left lying.
-    async fn look_around(&self, hands: usize, clock: &dyn Clock) -> Result<usize, StorageError> {
+    async fn look_around(
+        &self,
+        rooms: &mut [Room],
+        clock: &dyn Clock,
+    ) -> Result<usize, StorageError> {
         // In hand before anything else is asked for: that may take its time, or fail.
-        let own = self.claim_own(hands, clock).await?;
-        if own == hands {
-            return Ok(own);
+        let mut taken = self.claim_own(rooms, clock).await?;
+        for room in rooms {
+            let left = self.claimer.steal(room, clock, &mut SystemRng).await?;
+            taken += self.take(left);
         }
-        let mut rng = SystemRng;
-        let left = self.claimer.steal(hands - own, clock, &mut rng).await?;
-        Ok(own + self.take(left))
+        Ok(taken)
     }
 
     fn take(&self, leases: Vec<Lease>) -> usize {

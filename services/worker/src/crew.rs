@@ -4,9 +4,9 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use certfleet_domain::{LeaseToken, SystemRng};
-use certfleet_jobs::{Backoff, JobKey, Lease, Outcome};
+use certfleet_jobs::{Backoff, JobKey, Lane, Lease, Outcome, Room};
 use certfleet_storage::Unit;
-use tokio::sync::Semaphore;
+use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -16,40 +16,63 @@ use crate::metrics::Metrics;
 /// A job in hand.
 struct Held {
     token: LeaseToken,
+    lane: Lane,
+    party: Option<String>,
     /// Cancelled when the lease is lost.
     lost: CancellationToken,
 }
+
+/// One party may have this part of a lane's hands at the same worker.
+const SHARE: usize = 4;
 
 /// The jobs in hand. Clones share them.
 #[derive(Clone)]
 pub struct Crew {
     handlers: Arc<Handlers>,
     metrics: Metrics,
-    hands: Arc<Semaphore>,
+    /// Of each lane.
+    hands: usize,
     held: Arc<Mutex<HashMap<JobKey, Held>>>,
+    /// Rung when a job is out of hand.
+    freed: Arc<Notify>,
     tasks: TaskTracker,
     /// Cancelled when running jobs are to be handed back.
     hand_back: CancellationToken,
 }
 
 impl Crew {
-    /// With this many hands.
+    /// With this many hands for each lane.
     pub fn new(handlers: Arc<Handlers>, metrics: Metrics, hands: usize) -> Self {
         Self {
             handlers,
             metrics,
-            hands: Arc::new(Semaphore::new(hands)),
+            hands,
             held: Arc::default(),
+            freed: Arc::default(),
             tasks: TaskTracker::new(),
             hand_back: CancellationToken::new(),
         }
     }
 
-    /// How many hands are free; waits until at least one is.
-    pub async fn free_hands(&self) -> usize {
-        // The semaphore is never closed.
-        drop(self.hands.acquire().await);
-        self.hands.available_permits()
+    /// What there is room for in each lane.
+    pub fn rooms(&self) -> [Room; Lane::ALL.len()] {
+        let held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
+        Lane::ALL.map(|lane| {
+            let in_hand = || held.values().filter(|held| held.lane == lane);
+            let free = self.hands.saturating_sub(in_hand().count());
+            let share = (self.hands / SHARE).max(1);
+            Room::new(
+                lane,
+                free,
+                share,
+                in_hand().filter_map(|held| held.party.as_deref()),
+            )
+        })
+    }
+
+    /// Waits until a job is out of hand.
+    pub async fn freed(&self) {
+        self.freed.notified().await;
     }
 
     /// The jobs in hand, each with the claim it was taken with.
@@ -73,6 +96,8 @@ impl Crew {
         let lost = CancellationToken::new();
         let held = Held {
             token: lease.token,
+            lane: lease.job.kind().lane(),
+            party: lease.job.party(),
             lost: lost.clone(),
         };
         self.held
@@ -81,7 +106,6 @@ impl Crew {
             .insert(lease.key.clone(), held);
         let crew = self.clone();
         self.tasks.spawn(async move {
-            let _hand = crew.hands.acquire().await;
             if lost
                 .run_until_cancelled(Box::pin(crew.carry_out(&lease)))
                 .await
@@ -90,6 +114,7 @@ impl Crew {
                 tracing::warn!(job = %lease.key, "the lease was lost; the work is stopped");
             }
             crew.forget(&lease);
+            crew.freed.notify_one();
         });
     }
 

@@ -3,7 +3,9 @@
 use std::fmt;
 use std::str::FromStr;
 
-use certfleet_domain::{AuthorityName, AuthorizationId, ChallengeId, Identifier, OrderId};
+use certfleet_domain::{
+    AccountId, AuthorityName, AuthorizationId, ChallengeId, Identifier, OrderId,
+};
 use serde::{Deserialize, Serialize};
 
 /// What there is to do. Serialized as `{"kind": ..., ...}`: the payload of the stored job.
@@ -22,6 +24,9 @@ pub enum Job {
         authorization: AuthorizationId,
         /// The challenge.
         challenge: ChallengeId,
+        /// Whose it is; jobs of older builds do not tell.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        account: Option<AccountId>,
     },
     /// Sign the certificate that an order's finalization intended.
     SignCertificate {
@@ -123,6 +128,15 @@ impl fmt::Display for JobKey {
 }
 
 impl Job {
+    /// Whom it is done for, where that is somebody who could ask for too much: the party's share of the hands is limited
+    /// (see [`Room`](crate::Room)).
+    pub fn party(&self) -> Option<String> {
+        match self {
+            Self::ValidateChallenge { account, .. } => account.map(|account| account.to_string()),
+            Self::SignCertificate { .. } | Self::IssueServerCertificate { .. } => None,
+        }
+    }
+
     /// What makes this job unique.
     pub fn key(&self) -> JobKey {
         JobKey(match self {

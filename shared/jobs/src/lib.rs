@@ -5,10 +5,14 @@
 
 mod backoff;
 mod job;
+mod lane;
 mod lease;
 mod outcome;
+mod room;
 
 pub use backoff::Backoff;
 pub use job::{Job, JobKey, JobKind, UnknownJobKind};
+pub use lane::Lane;
 pub use lease::{Fence, Lease};
 pub use outcome::Outcome;
+pub use room::Room;

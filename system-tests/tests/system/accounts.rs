@@ -54,6 +54,22 @@ async fn an_account_is_made_once_and_then_found() -> Result<()> {
 }
 
 #[tokio::test]
+async fn of_many_changes_at_once_none_is_refused() -> Result<()> {
+    let cluster = Cluster::shared().await?;
+    let acme = cluster.acme().await?;
+    let account = acme.new_account().await?;
+    let change = async |number: usize| -> Result<()> {
+        let contact = json!({ "contact": [format!("mailto:at-once-{number}@example.org")] });
+        acme.post(&account, &account.url, &contact)
+            .await?
+            .expect(200)?;
+        Ok(())
+    };
+    try_join_all((0..12).map(change)).await?;
+    Ok(())
+}
+
+#[tokio::test]
 async fn contacts_are_checked_and_replaced() -> Result<()> {
     let cluster = Cluster::shared().await?;
     let acme = cluster.acme().await?;
@@ -416,8 +432,16 @@ async fn the_list_of_orders_has_each_order_once_over_its_pages() -> Result<()> {
         listed.len(),
         made.len()
     );
-    acme.read(&account, &format!("{list}?after=nonsense"))
-        .await?
-        .expect_problem(400, Malformed)?;
+    for query in ["after=nonsense", "after=a&after=b"] {
+        acme.read(&account, &format!("{list}?{query}"))
+            .await?
+            .expect_problem(400, Malformed)?;
+    }
+    for path in ["%ff", "%c3%28/orders"] {
+        let url = account.url.rsplit_once('/').context("a URL")?.0;
+        acme.read(&account, &format!("{url}/{path}"))
+            .await?
+            .expect_problem(404, Malformed)?;
+    }
     Ok(())
 }

@@ -11,6 +11,7 @@ mod architecture;
 mod authorities;
 mod clients;
 mod draining;
+mod fairness;
 mod faults;
 mod foreign_kek;
 mod orders;

@@ -29,22 +29,28 @@ pub fn write(path: &Path, content: &str, mode: u32) -> anyhow::Result<()> {
 }
 
 /// Writes the settings file.
-pub fn write_settings(directory: &Path, settings: &CliSettings) -> anyhow::Result<PathBuf> {
+pub fn write_settings(
+    directory: &Path,
+    settings: &CliSettings,
+    api: &str,
+) -> anyhow::Result<PathBuf> {
     let path = directory.join("certfleet.yaml");
-    write(&path, &text(settings), 0o600)?;
+    write(&path, &text(settings, api), 0o600)?;
     Ok(path)
 }
 
-fn text(settings: &CliSettings) -> String {
+fn text(settings: &CliSettings, api: &str) -> String {
     let kek = settings.kek.file.as_deref().unwrap_or(Path::new(""));
     format!(
         "# How to reach the cluster of this directory, written by `certfleet up`:\n\
          #   certfleet --config certfleet.yaml ca list\n\
-         database:\n  uri: {}\n  name: {}\nkek:\n  file: {}\nacme:\n  default_authority: {}\n",
+         database:\n  uri: {}\n  name: {}\nkek:\n  file: {}\nacme:\n  default_authority: {}\n\
+         server:\n  external_url: {}\n",
         quoted(settings.database.uri.expose()),
         quoted(&settings.database.name),
         quoted(&kek.to_string_lossy()),
         quoted(settings.acme.default_authority.as_str()),
+        quoted(api),
     )
 }
 
@@ -57,7 +63,7 @@ fn quoted(text: &str) -> String {
 mod tests {
     use std::collections::BTreeMap;
 
-    use certfleet_service_kit::settings::{ServiceSettings, Source};
+    use certfleet_service_kit::settings::{ServiceSettings, Source, check_all};
 
     use super::*;
 
@@ -77,12 +83,13 @@ mod tests {
         );
         let file = None;
         let settings = CliSettings::load(&Source { file, environment }).unwrap();
-        let path = write_settings(directory.path(), &settings).unwrap();
-        write_settings(directory.path(), &settings).unwrap();
+        let path = write_settings(directory.path(), &settings, "https://localhost:1").unwrap();
+        write_settings(directory.path(), &settings, "https://localhost:1").unwrap();
         let source = Source {
             file: Some(path),
             environment: BTreeMap::new(),
         };
         assert_eq!(CliSettings::load(&source).unwrap(), settings);
+        check_all(&source).unwrap();
     }
 }

@@ -67,7 +67,7 @@ pub async fn start(
     let certificate = progress.step("certificate", shown).await?;
     let chain = directory.join("certificate.pem");
     operator::write(&chain, &certificate.chain, 0o644)?;
-    let config = operator::write_settings(&directory, &settings)?;
+    let config = operator::write_settings(&directory, &settings, &shared.api_url)?;
     // Last of all: whoever waits for the file finds everything ready, and the ports for challenges free.
     drop(ports.answer);
     let cluster_file = cluster.publish(endpoints.clone())?;

@@ -89,6 +89,7 @@ impl Handlers {
                 Job::ValidateChallenge {
                     authorization,
                     challenge,
+                    ..
                 } => {
                     self.validate_challenge(lease, *authorization, *challenge)
                         .await
@@ -114,6 +115,7 @@ impl Handlers {
             Job::ValidateChallenge {
                 authorization,
                 challenge,
+                ..
             } => self.give_up_validation(*authorization, *challenge).await,
             Job::SignCertificate { order } => self.give_up_signing(*order).await,
             Job::IssueServerCertificate { .. } => Ok(Unit::default()),

@@ -2,8 +2,8 @@
 
 use certfleet_acme::key_authorization;
 use certfleet_domain::{
-    Authorization, AuthorizationId, AuthorizationStatus, ChallengeId, ChallengeState, Problem,
-    ProblemKind,
+    Account, AccountStatus, Authorization, AuthorizationId, AuthorizationStatus, ChallengeId,
+    ChallengeState, Problem, ProblemKind,
 };
 use certfleet_jobs::Lease;
 use certfleet_storage::Unit;
@@ -21,7 +21,22 @@ impl Handlers {
         let Some(authorization) = self.undecided(authorization, challenge).await? else {
             return self.finish(lease, Unit::default()).await;
         };
-        let attempt = self.attempt(&authorization, challenge).await?;
+        let account = self.store.accounts.find(authorization.account).await?;
+        let account = account.ok_or_else(|| {
+            HandlerError::Lasting(format!(
+                "authorization {}: has no account",
+                authorization.id
+            ))
+        })?;
+        if account.status != AccountStatus::Valid {
+            // It was given up after it asked (RFC 8555 §7.3.6).
+            let detail = format!("the account is {}", account.status.name());
+            let problem = Problem::new(ProblemKind::Unauthorized, detail);
+            let failed = authorization.fail(challenge, self.clock.now(), problem)?;
+            let result = self.store.authorizations.update(&failed)?;
+            return self.finish(lease, result).await;
+        }
+        let attempt = attempt(&authorization, challenge, &account)?;
         let verdict = self.validator.validate(&attempt).await;
         let now = self.clock.now();
         let decided = match verdict {
@@ -66,26 +81,6 @@ impl Handlers {
         Ok((pending && open).then_some(authorization))
     }
 
-    async fn attempt(
-        &self,
-        authorization: &Authorization,
-        challenge: ChallengeId,
-    ) -> Result<Attempt, HandlerError> {
-        let id = authorization.id;
-        let lasting = |why: &str| HandlerError::Lasting(format!("authorization {id}: {why}"));
-        let challenge = authorization
-            .challenge(challenge)
-            .ok_or_else(|| lasting("has no such challenge"))?;
-        let account = self.store.accounts.find(authorization.account).await?;
-        let account = account.ok_or_else(|| lasting("has no account"))?;
-        Ok(Attempt {
-            identifier: authorization.identifier.clone(),
-            kind: challenge.kind,
-            token: challenge.token.clone(),
-            key_authorization: key_authorization(challenge.token.as_str(), &account.thumbprint),
-        })
-    }
-
     pub(super) async fn give_up_validation(
         &self,
         authorization: AuthorizationId,
@@ -99,4 +94,24 @@ impl Handlers {
         let failed = authorization.fail(challenge, self.clock.now(), problem)?;
         Ok(self.store.authorizations.update(&failed)?)
     }
+}
+
+/// What is to be looked at.
+fn attempt(
+    authorization: &Authorization,
+    challenge: ChallengeId,
+    account: &Account,
+) -> Result<Attempt, HandlerError> {
+    let challenge = authorization.challenge(challenge).ok_or_else(|| {
+        HandlerError::Lasting(format!(
+            "authorization {}: has no such challenge",
+            authorization.id
+        ))
+    })?;
+    Ok(Attempt {
+        identifier: authorization.identifier.clone(),
+        kind: challenge.kind,
+        token: challenge.token.clone(),
+        key_authorization: key_authorization(challenge.token.as_str(), &account.thumbprint),
+    })
 }

@@ -10,24 +10,21 @@ use super::expand::expand;
 use super::fault::{Fault, Origin};
 use super::layers::{Entry, Layers, Raw, SECTIONS};
 
-/// Reads the file into `layers`; `used` gathers the variables it names.
+/// Reads the file into `layers`; `used` gathers the variables it names. Gives whether it is a file of sections at all.
 pub(super) fn read(
     path: &Path,
     variables: &BTreeMap<String, String>,
     used: &mut BTreeSet<String>,
     layers: &mut Layers,
     faults: &mut Vec<Fault>,
-) {
+) -> bool {
     let wrong = |what: String| Fault::Wrong(format!("{}: {what}", path.display()));
-    let content = match fs::read_to_string(path) {
-        Ok(content) => content,
-        Err(error) => return faults.push(wrong(error.to_string())),
-    };
-    let sections = match serde_norway::from_str(&content) {
-        Ok(Value::Null) => Mapping::new(),
-        Ok(Value::Mapping(sections)) => sections,
-        Ok(_) => return faults.push(wrong("sections with their keys are due".to_owned())),
-        Err(error) => return faults.push(wrong(error.to_string())),
+    let sections = match sections(path) {
+        Ok(sections) => sections,
+        Err(why) => {
+            faults.push(wrong(why));
+            return false;
+        }
     };
     for (name, keys) in sections {
         let Some(name) = name.as_str().filter(|name| SECTIONS.contains(name)) else {
@@ -61,6 +58,17 @@ pub(super) fn read(
                 ))),
             }
         }
+    }
+    true
+}
+
+fn sections(path: &Path) -> Result<Mapping, String> {
+    let content = fs::read_to_string(path).map_err(|error| error.to_string())?;
+    match serde_norway::from_str(&content) {
+        Ok(Value::Null) => Ok(Mapping::new()),
+        Ok(Value::Mapping(sections)) => Ok(sections),
+        Ok(_) => Err("sections with their keys are due".to_owned()),
+        Err(error) => Err(error.to_string()),
     }
 }
 

@@ -87,6 +87,8 @@ pub(super) type Entries = BTreeMap<String, Entry>;
 #[derive(Debug, Default)]
 pub(super) struct Layers {
     sections: BTreeMap<String, Entries>,
+    /// There is a file, and nothing of it could be read.
+    pub(super) lacks_file: bool,
 }
 
 impl Layers {
@@ -96,13 +98,8 @@ impl Layers {
         let mut faults = Vec::new();
         let mut used = BTreeSet::new();
         if let Some(path) = &source.file {
-            file::read(
-                path,
-                &source.environment,
-                &mut used,
-                &mut layers,
-                &mut faults,
-            );
+            let variables = &source.environment;
+            layers.lacks_file = !file::read(path, variables, &mut used, &mut layers, &mut faults);
         }
         environment::read(&source.environment, &used, &mut layers, &mut faults);
         (layers, faults)

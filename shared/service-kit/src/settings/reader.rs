@@ -35,6 +35,10 @@ pub trait ServiceSettings: Sized {
     /// The same, with what was given.
     fn load_given(source: &Source) -> Result<(Self, Given), SettingsError> {
         let mut reader = Reader::new(source);
+        if reader.layers.lacks_file {
+            // What it lacks is all in that file.
+            return Err(SettingsError(reader.faults));
+        }
         let settings = Self::read(&mut reader);
         reader.check_the_rest();
         match settings {

@@ -421,3 +421,19 @@ fn keys_of<T: DeserializeOwned>() -> String {
     let text = de::section::<T>("x", &entries).err().unwrap().to_string();
     text.rsplit_once(" are ").unwrap().1.to_owned()
 }
+
+#[test]
+fn a_file_that_cannot_be_read_is_told_and_not_what_it_would_have_held() {
+    let directory = tempfile::tempdir().unwrap();
+    let broken = directory.path().join("broken.yaml");
+    std::fs::write(&broken, "a: [").unwrap();
+    for file in [directory.path().join("none.yaml"), broken] {
+        let source = Source {
+            file: Some(file.clone()),
+            environment: BTreeMap::new(),
+        };
+        let text = check_all(&source).unwrap_err().to_string();
+        assert_eq!(text.lines().count(), 1, "{text}");
+        assert!(text.contains(file.to_str().unwrap()), "{text}");
+    }
+}

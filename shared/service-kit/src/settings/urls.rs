@@ -115,12 +115,24 @@ impl MongoUri {
                     .to_owned(),
             );
         }
+        if let Some(host) = hosts.split(',').find(|host| !has_fit_port(host)) {
+            return Err(format!("{host:?}: a port from 1 to 65535 is due"));
+        }
         Ok(Self(SecretText::new(text.to_owned())))
     }
 
     /// The whole connection string, for the driver.
     pub fn expose(&self) -> &str {
         self.0.expose()
+    }
+}
+
+/// Whether the port is one, where there is one; an IPv6 address stands in brackets.
+fn has_fit_port(host: &str) -> bool {
+    let after_address = host.rsplit_once(']').map_or(host, |(_, rest)| rest);
+    match after_address.split_once(':') {
+        None => true,
+        Some((_, port)) => port.parse().is_ok_and(|port: u16| port > 0),
     }
 }
 
@@ -186,6 +198,22 @@ mod tests {
         }
         let url = ExternalUrl::parse("https://a.b").unwrap();
         assert_eq!(url.join("/acme/x"), "https://a.b/acme/x");
+    }
+
+    #[test]
+    fn a_connection_string_has_ports_that_are_some() {
+        for good in [
+            "mongodb://a,b:2",
+            "mongodb://[::1]:3/?x=y:z",
+            "mongodb://[::1]",
+        ] {
+            assert!(MongoUri::parse(good).is_ok(), "{good}");
+        }
+        for bad in ["a:99999999", "a:1,b:0", "a:b", "[::1]:x"] {
+            let error = MongoUri::parse(&format!("mongodb://u:hunter2@{bad}/")).unwrap_err();
+            assert!(error.contains("a port from 1 to 65535"), "{error}");
+            assert!(!error.contains("hunter2"), "{error}");
+        }
     }
 
     #[test]

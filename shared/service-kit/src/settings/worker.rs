@@ -11,7 +11,8 @@ use super::text::text;
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Worker {
-    /// The most jobs at once.
+    /// The most jobs at once that wait for others' hosts, and the most that do not. One account may have a quarter of the
+    /// former.
     pub concurrency: u32,
     /// How long a claim lasts unless it is renewed; a killed worker's jobs wait this long.
     #[serde(deserialize_with = "text")]

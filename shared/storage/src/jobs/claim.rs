@@ -14,14 +14,14 @@ use std::time::Duration;
 
 use bson::{Document, doc};
 use certfleet_domain::{Clock, LeaseToken, ServerId};
-use certfleet_jobs::{JobKey, JobKind, Lease};
+use certfleet_jobs::{JobKey, JobKind, Lease, Room};
 use futures_util::TryStreamExt;
 use mongodb::options::ReadConcern;
 use mongodb::{Collection, Database};
 use rand::RngCore;
 
 use super::BUCKETS;
-use super::document::{self, JobState, claim, later};
+use super::document::{self, JobState, claim, later, party};
 use super::feed::HeardJob;
 use super::share::buckets_of;
 use crate::collections::JOBS;
@@ -86,19 +86,19 @@ impl Claimer {
         self.lease
     }
 
-    /// Claims up to `most` due jobs of our own buckets, oldest first.
+    /// Claims due jobs of our own buckets, oldest first, as many as there is room for.
     pub async fn claim(
         &self,
-        most: usize,
+        room: &mut Room,
         clock: &dyn Clock,
         rng: &mut (dyn RngCore + Send),
     ) -> Result<Vec<Lease>, StorageError> {
         let token = LeaseToken::generate(clock, rng);
         self.take(
             token,
+            room,
             doc! { "bucket": { "$in": &self.mine } },
             Duration::ZERO,
-            most,
         )
         .await
     }
@@ -120,14 +120,14 @@ impl Claimer {
             })
             .cloned()
             .collect();
-        self.put_on(token, self.due(Duration::ZERO), &known, doc! { "w": 1 })
-            .await
+        let due = Self::due(&self.kinds, Duration::ZERO);
+        self.put_on(token, due, &known, doc! { "w": 1 }).await
     }
 
-    /// Claims up to `most` jobs of any bucket that are overdue by [`Self::STEAL_AFTER`].
+    /// Claims jobs of any bucket that are overdue by [`Self::STEAL_AFTER`], as many as there is room for.
     pub async fn steal(
         &self,
-        most: usize,
+        room: &mut Room,
         clock: &dyn Clock,
         rng: &mut (dyn RngCore + Send),
     ) -> Result<Vec<Lease>, StorageError> {
@@ -135,9 +135,9 @@ impl Claimer {
         let all: Vec<i32> = (0..BUCKETS).collect();
         self.take(
             token,
+            room,
             doc! { "bucket": { "$in": all } },
             Self::STEAL_AFTER,
-            most,
         )
         .await
     }
@@ -145,34 +145,62 @@ impl Claimer {
     async fn take(
         &self,
         token: LeaseToken,
+        room: &mut Room,
         whose: Document,
         overdue_by: Duration,
-        most: usize,
     ) -> Result<Vec<Lease>, StorageError> {
-        if most == 0 {
-            return Ok(Vec::new());
-        }
-        let mut filter = self.due(overdue_by);
+        let mut kinds = self.kinds.clone();
+        kinds.retain(|kind| kind.lane() == room.lane());
+        let mut filter = Self::due(&kinds, overdue_by);
         filter.extend(whose);
-        let most = i64::try_from(most).unwrap_or(i64::MAX);
-        let due: Vec<Document> = self
-            .jobs()
-            .find(filter.clone())
-            .sort(doc! { "claimable_at": 1 })
-            .limit(most)
-            .await?
-            .try_collect()
-            .await?;
+        let mut due: Vec<Document> = Vec::new();
+        while room.hands() > 0 {
+            let most = room.hands();
+            let found = self.find_due(&filter, room).await?;
+            let all = found.len() < most;
+            let before = due.len();
+            due.extend(found.into_iter().filter(|job| room.admit(party(job))));
+            // All of a full page admitted: there is no room left. None: those who crowd it are left out from now on.
+            if all || due.len() == before + most {
+                break;
+            }
+            let seen: Vec<&str> = due
+                .iter()
+                .filter_map(|job| job.get_str("_id").ok())
+                .collect();
+            filter.insert("_id", doc! { "$nin": seen });
+        }
+        filter.remove("_id");
         let concern = doc! { "w": "majority", "j": true };
         self.put_on(token, filter, &due, concern).await
     }
 
-    /// What matches jobs of our kinds that are overdue by so much.
-    fn due(&self, overdue_by: Duration) -> Document {
+    /// As many jobs that match as there are hands, the oldest first, none of a party that there is no room for.
+    async fn find_due(
+        &self,
+        filter: &Document,
+        room: &Room,
+    ) -> Result<Vec<Document>, StorageError> {
+        let mut filter = filter.clone();
+        let crowded: Vec<&str> = room.crowded().collect();
+        if !crowded.is_empty() {
+            filter.insert("party", doc! { "$nin": crowded });
+        }
+        let found = self
+            .jobs()
+            .find(filter)
+            .sort(doc! { "claimable_at": 1 })
+            .limit(i64::try_from(room.hands()).unwrap_or(i64::MAX))
+            .await?;
+        Ok(found.try_collect().await?)
+    }
+
+    /// What matches jobs of these kinds that are overdue by so much.
+    fn due(kinds: &[JobKind], overdue_by: Duration) -> Document {
         let milliseconds = i64::try_from(overdue_by.as_millis()).unwrap_or(i64::MAX);
         doc! {
             "claimable_at": { "$exists": true },
-            "kind": { "$in": document::names(&self.kinds) },
+            "kind": { "$in": document::names(kinds) },
             "$expr": { "$lte": ["$claimable_at", { "$subtract": ["$$NOW", milliseconds] }] },
         }
     }

@@ -53,7 +53,7 @@ impl JobState {
 /// The unit that makes a job be there, due at once; one of the same key that is there already stays as it is.
 pub(super) fn ensure(job: &Job) -> Result<Unit, StorageError> {
     let key = job.key();
-    let fresh = doc! {
+    let mut fresh = doc! {
         "_id": key.as_str(),
         "kind": job.kind().name(),
         "bucket": bucket_of(key.as_str()),
@@ -64,6 +64,9 @@ pub(super) fn ensure(job: &Job) -> Result<Unit, StorageError> {
         "fence": 0_i64,
         "attempt": 0,
     };
+    if let Some(party) = job.party() {
+        fresh.insert("party", party);
+    }
     let pipeline = vec![
         doc! { "$replaceWith": { "$cond": [{ "$eq": [{ "$type": "$state" }, "missing"] }, fresh, "$$ROOT"] } },
     ];
@@ -180,6 +183,11 @@ pub(super) fn leased(job: &Document, token: LeaseToken) -> Result<Lease, Corrupt
         token,
         attempt: u32::try_from(attempt).map_err(|_| corrupt("attempt: not a count".to_owned()))?,
     })
+}
+
+/// Whom a job is for, if for somebody whose share is limited.
+pub(super) fn party(job: &Document) -> Option<&str> {
+    job.get_str("party").ok()
 }
 
 /// Where a job lies: a hash of its key, the same in every build.

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use bson::{Document, doc};
-use certfleet_jobs::JobKey;
+use certfleet_jobs::{JobKey, JobKind, Lane, Room};
 use futures_util::TryStreamExt;
 use mongodb::Database;
 use serde::Deserialize;
@@ -15,7 +15,7 @@ use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 use super::BUCKETS;
-use super::document::bucket_of;
+use super::document::{bucket_of, party};
 use crate::collections::JOBS;
 
 /// How many new jobs are remembered until somebody claims them; beyond that they have to be looked for.
@@ -40,6 +40,13 @@ struct EventKey {
 /// A new job, as the change stream told of it.
 #[derive(Debug, Clone)]
 pub struct HeardJob(pub(super) Document);
+
+impl HeardJob {
+    fn lane(&self) -> Option<Lane> {
+        let kind: JobKind = self.0.get_str("kind").ok()?.parse().ok()?;
+        Some(kind.lane())
+    }
+}
 
 /// What a process learns of jobs as it happens.
 #[derive(Clone)]
@@ -81,7 +88,7 @@ impl JobFeed {
             doc! { "$or": [{ "operationType": "insert" }, queued] },
             // What a lease is made of.
             doc! { "documentKey": 1, "fullDocument": {
-                "_id": 1, "kind": 1, "job": 1, "fence": 1, "attempt": 1,
+                "_id": 1, "kind": 1, "job": 1, "fence": 1, "attempt": 1, "party": 1,
             } },
             stop,
         )
@@ -118,16 +125,25 @@ impl JobFeed {
             .ok();
     }
 
-    /// Up to `most` new jobs of the buckets listened to, the oldest first, each told once.
-    pub fn heard(&self, most: usize) -> Vec<HeardJob> {
-        let mut heard = self.shared.heard();
-        let most = most.min(heard.len());
-        heard.drain(..most).collect()
+    /// New jobs of the buckets listened to, the oldest first, each told once: as many as there is room for; the others are
+    /// told later. Those of kinds that this build does not know are left out.
+    pub fn heard(&self, rooms: &mut [Room]) -> Vec<HeardJob> {
+        let mut told = Vec::new();
+        self.shared.heard().retain(|job| {
+            let Some(lane) = job.lane() else { return false };
+            let room = rooms.iter_mut().find(|room| room.lane() == lane);
+            let admitted = room.is_some_and(|room| room.admit(party(&job.0)));
+            if admitted {
+                told.push(job.clone());
+            }
+            !admitted
+        });
+        told
     }
 
-    /// There may be due jobs that nobody told of.
+    /// There may be due jobs that nobody told of. Nobody is woken by this.
     pub fn look_again(&self) {
-        self.shared.look();
+        self.shared.look.store(true, Ordering::Relaxed);
     }
 
     /// Whether there may be due jobs besides those that were [heard](Self::heard) of, since this was last asked.

@@ -223,6 +223,7 @@ fn validate_jobs(authorization: &Document) -> Vec<Job> {
         })
         .filter_map(|challenge| {
             Some(Job::ValidateChallenge {
+                account: id_in(authorization, "account"),
                 authorization: id,
                 challenge: id_in(challenge, "id")?,
             })

@@ -5,8 +5,8 @@ use mongodb::{Collection, Database};
 
 use super::find_by_id;
 use crate::collections::ORDERS;
-use crate::documents::{insert, replace};
-use crate::error::{Corrupt, StorageError};
+use crate::documents::{decode, insert, replace};
+use crate::error::StorageError;
 use crate::group::{FindGroup, Unit};
 
 /// ACME orders.
@@ -19,8 +19,8 @@ pub struct Orders {
 /// Some of an account's orders, oldest first.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OrdersPage {
-    /// The orders' ids.
-    pub ids: Vec<OrderId>,
+    /// The orders.
+    pub orders: Vec<Order>,
     /// Whether there are more behind the last one.
     pub more: bool,
 }
@@ -55,19 +55,16 @@ impl Orders {
             .find(filter)
             .sort(doc! { "_id": 1 })
             .limit(limit)
-            .projection(doc! { "_id": 1 })
             .await?
             .try_collect()
             .await?;
-        let ids = found
-            .iter()
+        let more = found.len() > most;
+        let orders = found
+            .into_iter()
             .take(most)
-            .map(id_of)
+            .map(decode)
             .collect::<Result<_, _>>()?;
-        Ok(OrdersPage {
-            ids,
-            more: found.len() > most,
-        })
+        Ok(OrdersPage { orders, more })
     }
 
     /// The unit that stores a new order.
@@ -79,17 +76,4 @@ impl Orders {
     pub fn update(&self, order: &Order) -> Result<Unit, StorageError> {
         replace(order)
     }
-}
-
-fn id_of(document: &Document) -> Result<OrderId, StorageError> {
-    let text = document.get_str("_id").unwrap_or_default();
-    text.parse().map_err(|error| {
-        let why = format!("_id: {error}");
-        Corrupt {
-            collection: ORDERS,
-            id: text.to_owned(),
-            why,
-        }
-        .into()
-    })
 }

@@ -7,7 +7,7 @@ use certfleet_jobs::{Job, JobKind, Outcome};
 use certfleet_storage::jobs::{JobRecord, JobState, Wanted};
 use certfleet_storage::{Switches, Unit};
 
-use crate::jobs::{MINUTE, claim, claim_one, claimer, enqueue};
+use crate::jobs::{MINUTE, claim, claim_one, claimer, enqueue, room};
 use crate::support::{Space, space};
 
 async fn list(space: &Space, state: JobState, kind: Option<JobKind>) -> Vec<JobRecord> {
@@ -111,7 +111,9 @@ async fn a_paused_kind_is_not_claimed_until_it_is_resumed() {
     let mut claimer = claimer(&space.store, MINUTE);
     claimer.leave_out(&board.read().await.expect("a read").paused);
     assert!(claim_one(&claimer).await.is_none());
-    let stolen = claimer.steal(1, &SystemClock, &mut SystemRng).await;
+    let stolen = claimer
+        .steal(&mut room(1), &SystemClock, &mut SystemRng)
+        .await;
     assert!(stolen.expect("a look").is_empty());
 
     assert!(

@@ -9,7 +9,7 @@ use certfleet_storage::Unit;
 use certfleet_storage::jobs::JobFeed;
 use tokio_util::sync::CancellationToken;
 
-use crate::jobs::{MINUTE, claim_one, claimer, enqueue, job};
+use crate::jobs::{MINUTE, claim_one, claimer, enqueue, job, room};
 use crate::support::{eventually, space};
 
 const LONG: Duration = Duration::from_secs(20);
@@ -104,7 +104,7 @@ async fn jobs_heard_of_are_claimed_by_one() {
     for (feed, claimer) in feeds.iter().zip(&claimers) {
         let mut heard = Vec::new();
         while heard.len() < jobs.len() {
-            let told = feed.heard(7);
+            let told = feed.heard(&mut [room(7)]);
             if told.is_empty() {
                 feed.changed(LONG).await;
             }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use certfleet_domain::{OrderId, SystemClock, SystemRng};
-use certfleet_jobs::{Job, JobKind, Lease, Outcome};
+use certfleet_jobs::{Job, JobKind, Lane, Lease, Outcome, Room};
 use certfleet_storage::collections::JOBS;
 use certfleet_storage::jobs::{Claimer, JobState};
 use certfleet_storage::{Store, Unit};
@@ -39,9 +39,14 @@ pub fn claimer(store: &Store, lease: Duration) -> Claimer {
         .claimer(server_id(), JobKind::ALL.to_vec(), lease)
 }
 
+/// Room for so many jobs of the lane that those here go in.
+pub fn room(most: usize) -> Room {
+    Room::new(Lane::Inside, most, most, [])
+}
+
 pub async fn claim(claimer: &Claimer, most: usize) -> Vec<Lease> {
     claimer
-        .claim(most, &SystemClock, &mut SystemRng)
+        .claim(&mut room(most), &SystemClock, &mut SystemRng)
         .await
         .expect("a claim")
 }

@@ -9,7 +9,7 @@ use certfleet_storage::{CommitError, Unit};
 use mongodb::bson::{Document, doc};
 
 use crate::entities::account;
-use crate::jobs::{MINUTE, claim, claim_one, claimer, enqueue, job, stored};
+use crate::jobs::{MINUTE, claim, claim_one, claimer, enqueue, job, room, stored};
 use crate::support::{Space, eventually, server_id, space};
 
 const SHORT: Duration = Duration::from_millis(300);
@@ -152,10 +152,16 @@ async fn what_its_owner_neglects_is_stolen() {
     let due =
         |since: i32| vec![doc! { "$set": { "claimable_at": { "$subtract": ["$$NOW", since] } } }];
     space.alter(JOBS, lying.clone(), due(0)).await;
-    let fresh = mine.steal(100, &clock, &mut rng).await.expect("an answer");
+    let fresh = mine
+        .steal(&mut room(100), &clock, &mut rng)
+        .await
+        .expect("an answer");
     assert_eq!(fresh.len(), 0, "the neighbour has its time");
 
     space.alter(JOBS, lying, due(2_100)).await;
-    let stolen = mine.steal(100, &clock, &mut rng).await.expect("an answer");
+    let stolen = mine
+        .steal(&mut room(100), &clock, &mut rng)
+        .await
+        .expect("an answer");
     assert_eq!(stolen.len(), 40 - own);
 }

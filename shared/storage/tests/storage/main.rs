@@ -16,4 +16,5 @@ mod queries;
 mod recovery;
 mod repositories;
 mod retention;
+mod rooms;
 mod support;

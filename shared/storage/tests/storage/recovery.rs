@@ -52,6 +52,7 @@ async fn orphans_get_their_jobs_back_and_others_are_left_alone() {
         let job = Job::ValidateChallenge {
             authorization: authorization.id,
             challenge: challenge.id,
+            account: Some(authorization.account),
         };
         let state = store.jobs.state(&job.key()).await.expect("a read");
         assert_eq!(state, Some(JobState::Queued));

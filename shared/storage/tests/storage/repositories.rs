@@ -2,8 +2,8 @@
 
 use certfleet_domain::{
     Account, AccountStatus, Authorization, AuthorizationState, CertificateId, CertificateOrigin,
-    CertificateState, ChallengeState, Identifier, OrderState, Problem, ProblemKind, Replaced,
-    RevocationReason, SystemClock, SystemRng,
+    CertificateState, ChallengeState, Identifier, Order, OrderId, OrderState, Problem, ProblemKind,
+    Replaced, RevocationReason, SystemClock, SystemRng,
 };
 use certfleet_storage::{CommitError, OrdersPage};
 use mongodb::bson::doc;
@@ -284,27 +284,28 @@ async fn orders_are_listed_page_by_page() {
     let space = space().await;
     let orders = &space.store.orders;
     let (mine, other) = (account().id, account().id);
-    let mut ids = Vec::new();
+    let mut due = Vec::new();
     for account in [mine, mine, other, mine, mine, mine] {
         let order = order(account);
         commit(&space, orders.insert(&order)).await;
         if account == mine {
-            ids.push(order.id);
+            due.push(order);
         }
     }
-    ids.sort();
-    let page = |ids: &[_], more| OrdersPage {
-        ids: ids.to_vec(),
+    due.sort_by_key(|order| order.id);
+    let ids: Vec<OrderId> = due.iter().map(|order| order.id).collect();
+    let page = |orders: &[Order], more| OrdersPage {
+        orders: orders.to_vec(),
         more,
     };
     let all = orders.page(mine, None, 10).await.expect("a read");
-    assert_eq!(all, page(&ids, false));
+    assert_eq!(all, page(&due, false));
     let first = orders.page(mine, None, 2).await.expect("a read");
-    assert_eq!(first, page(&ids[..2], true));
+    assert_eq!(first, page(&due[..2], true));
     let second = orders.page(mine, Some(ids[1]), 2).await.expect("a read");
-    assert_eq!(second, page(&ids[2..4], true));
+    assert_eq!(second, page(&due[2..4], true));
     let exact = orders.page(mine, Some(ids[2]), 2).await.expect("a read");
-    assert_eq!(exact, page(&ids[3..], false));
+    assert_eq!(exact, page(&due[3..], false));
     let beyond = orders.page(mine, Some(ids[4]), 2).await.expect("a read");
     assert_eq!(beyond, page(&[], false));
     let nobody = orders.page(account().id, None, 2).await.expect("a read");

@@ -2,7 +2,9 @@
 
 use anyhow::{Context as _, Result, ensure};
 use certfleet_acme::messages::{AuthorizationResponse, OrderResponse};
-use certfleet_domain::ProblemKind::{self, InvalidProfile, Malformed, UnsupportedIdentifier};
+use certfleet_domain::ProblemKind::{
+    self, InvalidProfile, Malformed, OrderNotReady, UnsupportedIdentifier,
+};
 use certfleet_domain::{Clock, SystemClock, Timestamp};
 use certfleet_system_tests::acme::{Account, Acme, Csr, Proof, identifiers};
 use certfleet_system_tests::{Cluster, fresh_name};
@@ -298,6 +300,29 @@ async fn the_validity_that_is_asked_for_is_issued_exactly() -> Result<()> {
             "ends {ends}, {not_after:?} is due"
         );
     }
+    Ok(())
+}
+
+#[tokio::test]
+async fn an_order_ends_with_the_validity_that_it_asks_for() -> Result<()> {
+    let cluster = Cluster::shared().await?;
+    let acme = cluster.acme().await?;
+    let account = acme.new_account().await?;
+    let names = [fresh_name("soon")];
+    // Proven beforehand, so that nothing but the finalization is left.
+    acme.ready_order(&account, &names, cluster.answers())
+        .await?;
+    let end = SystemClock.now().replace_nanosecond(0)? + Duration::seconds(3);
+    let wish = json!({ "identifiers": identifiers(&names), "notAfter": text(end)? });
+    let (url, order) = acme.order(&account, &wish).await?;
+    ensure!(order.expires == Some(end), "{order:?}");
+    tokio::time::sleep(std::time::Duration::from_millis(3_500)).await;
+    let csr = Csr::new(&names)?;
+    acme.finalize(&account, &order, &csr.der)
+        .await?
+        .expect_problem(403, OrderNotReady)?;
+    let ended: Value = acme.read(&account, &url).await?.expect(200)?.json()?;
+    ensure!(ended["status"] == "invalid", "{ended}");
     Ok(())
 }
 

@@ -177,6 +177,12 @@ async fn a_wrong_answer_fails_the_challenge_the_authorization_and_the_order() ->
     let error = &challenges[0]["error"];
     let urns = [IncorrectResponse.urn(), Unauthorized.urn()];
     ensure!(urns.iter().any(|urn| error["type"] == **urn), "{error}");
+    let list = format!("{}/orders", account.url);
+    let list: Value = acme.read(&account, &list).await?.expect(200)?.json()?;
+    ensure!(
+        list["orders"] == json!([]),
+        "failed orders are no use: {list}"
+    );
     ensure!(
         error["detail"]
             .as_str()

@@ -44,7 +44,7 @@ async fn each_authority_has_a_directory_and_the_default_one_has_two() -> Result<
     let profiles: Vec<&String> = directory.meta.profiles.keys().collect();
     ensure!(profiles == ["classic", "shortlived"], "{profiles:?}");
 
-    for name in ["no-such-authority", "Default", "default%20", "-"] {
+    for name in ["no-such-authority", "Default", "default%20", "-", "%ff"] {
         let answer = Answer::read(
             http.get(format!("{api}/acme/{name}/directory"))
                 .send()

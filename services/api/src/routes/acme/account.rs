@@ -2,12 +2,16 @@
 
 use axum::Json;
 use axum::extract::{Path, State};
+use certfleet_acme::PublicKey;
 use certfleet_acme::messages::{AccountResponse, AccountUpdate};
-use certfleet_domain::ProblemKind;
+use certfleet_domain::{Account, AccountId, ProblemKind};
 
 use crate::app::App;
 use crate::error::ApiError;
-use crate::signed::ByAccount;
+use crate::signed::{AtAuthority, ByAccount, valid_account};
+
+/// How often a change is begun anew because another was faster.
+const STARTS: usize = 16;
 
 pub async fn post(
     State(app): State<App>,
@@ -17,9 +21,9 @@ pub async fn post(
     let ByAccount {
         at,
         account,
+        key,
         jws,
         ticket,
-        ..
     } = request;
     require_own(&account, &id)?;
     let orders = at.urls.orders(account.id);
@@ -28,22 +32,48 @@ pub async fn post(
     }
     let update: AccountUpdate = jws.payload()?;
     let contacts = update.contacts()?;
-    let mut changed = account.clone();
-    if update.is_deactivation() {
-        changed = changed.deactivate()?;
-    }
-    if let Some(contacts) = contacts {
-        changed.contacts = contacts;
-    }
-    if changed != account {
+    let mut account = account;
+    for _ in 0..STARTS {
+        let mut changed = account.clone();
+        if update.is_deactivation() {
+            changed = changed.deactivate()?;
+        }
+        if let Some(contacts) = &contacts {
+            changed.contacts.clone_from(contacts);
+        }
+        if changed == account {
+            return Ok(Json(AccountResponse::new(&changed, orders)));
+        }
         let unit = app.store.accounts.update(&changed)?;
-        ticket.commit(&app, unit).await?;
+        match ticket.commit(&app, unit).await {
+            Ok(()) => return Ok(Json(AccountResponse::new(&changed, orders))),
+            Err(error) if error.is_conflict() && !error.is_spent_nonce() => {}
+            Err(error) => return Err(error.into()),
+        }
+        // Another request of the account was faster. This one counts all the same, if it may still be signed so.
+        account = current(&app, &at, account.id, &key).await?;
     }
-    Ok(Json(AccountResponse::new(&changed, orders)))
+    Err(ApiError::Contended)
+}
+
+/// The account as it is now, if it is still valid and has this key.
+pub(super) async fn current(
+    app: &App,
+    at: &AtAuthority,
+    id: AccountId,
+    key: &PublicKey,
+) -> Result<Account, ApiError> {
+    let account = valid_account(app, at, id).await?;
+    if account.thumbprint == key.thumbprint() {
+        Ok(account)
+    } else {
+        let detail = "the account has another key since this request was signed";
+        Err(ApiError::new(ProblemKind::Unauthorized, detail))
+    }
 }
 
 /// An account may see and change itself only.
-pub(super) fn require_own(account: &certfleet_domain::Account, id: &str) -> Result<(), ApiError> {
+pub(super) fn require_own(account: &Account, id: &str) -> Result<(), ApiError> {
     if account.id.to_string() == id {
         Ok(())
     } else {

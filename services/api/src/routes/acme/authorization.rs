@@ -5,8 +5,8 @@ use axum::extract::{Path, State};
 use axum::response::{IntoResponse, Response};
 use certfleet_acme::messages::{AuthorizationResponse, AuthorizationUpdate};
 use certfleet_domain::{
-    Authorization, AuthorizationId, AuthorizationStatus, Challenge, ChallengeId, ChallengeState,
-    ProblemKind, Timestamp,
+    Authorization, AuthorizationStatus, Challenge, ChallengeId, ChallengeState, ProblemKind,
+    Timestamp,
 };
 use certfleet_jobs::Job;
 
@@ -73,16 +73,17 @@ async fn await_validation(
     let Some(challenge) = processing(&authorization, app.now()) else {
         return Ok(authorization);
     };
-    let awaited = app.listen_for(&validation(authorization.id, challenge.id));
+    let awaited = app.listen_for(&validation(&authorization, challenge.id));
     app.await_job(&awaited, Enqueued::Before).await?;
     find_own(app, request, &authorization.id.to_string()).await
 }
 
 /// The job that validates a challenge.
-pub(super) fn validation(authorization: AuthorizationId, challenge: ChallengeId) -> Job {
+pub(super) fn validation(authorization: &Authorization, challenge: ChallengeId) -> Job {
     Job::ValidateChallenge {
-        authorization,
+        authorization: authorization.id,
         challenge,
+        account: Some(authorization.account),
     }
 }
 

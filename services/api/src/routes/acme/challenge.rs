@@ -54,7 +54,7 @@ async fn validate(
     if !open {
         return Ok(authorization);
     }
-    let job = validation(authorization.id, id);
+    let job = validation(&authorization, id);
     let awaited = app.listen_for(&job);
     let begin = *state == ChallengeState::Pending;
     let enqueued = if begin && begun(app, request, &authorization, id, &job).await? {

@@ -6,6 +6,7 @@ use certfleet_acme::KeyChange;
 use certfleet_acme::messages::AccountResponse;
 use certfleet_storage::CommitError;
 
+use super::account::current;
 use super::new_account::require_strong;
 use crate::app::App;
 use crate::error::ApiError;
@@ -36,6 +37,7 @@ pub async fn post(
     if let Some(error) = in_use().await? {
         return Err(error);
     }
+    let id = account.id;
     let changed = account.roll_over(new_key.canonical().to_owned(), thumbprint.clone())?;
     let unit = app.store.accounts.update(&changed)?;
     match ticket.commit(&app, unit).await {
@@ -44,6 +46,11 @@ pub async fn post(
             at.urls.orders(changed.id),
         ))),
         Err(CommitError::Duplicate { .. }) => Err(in_use().await?.unwrap_or(ApiError::Contended)),
+        // The account changed meanwhile; most likely its key did, and this request is signed by one of before.
+        Err(error) if error.is_conflict() && !error.is_spent_nonce() => {
+            current(&app, &at, id, &key).await?;
+            Err(ApiError::Contended)
+        }
         Err(error) => Err(error.into()),
     }
 }

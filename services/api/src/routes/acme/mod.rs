@@ -25,11 +25,13 @@ use axum::response::Response;
 use axum::routing::{get, post};
 use http::header::{CACHE_CONTROL, LINK, RETRY_AFTER};
 use http::{HeaderName, HeaderValue, Method};
+use percent_encoding::percent_decode_str;
 
 use crate::app::App;
 use crate::error::ApiError;
 use crate::ticket::with_ticket;
 
+const NOTHING_HERE: &str = "there is nothing at this URL; start from the directory";
 const REPLAY_NONCE: HeaderName = HeaderName::from_static("replay-nonce");
 
 /// All ACME resources, and the answer to requests for anything else. No request takes longer than `ceiling`.
@@ -68,15 +70,23 @@ pub fn router(app: &App, ceiling: Duration) -> Router<App> {
         .route_layer(middleware::from_fn_with_state(app.clone(), with_ticket))
         .nest("/acme/{authority}", of_authority)
         .method_not_allowed_fallback(|| async { ApiError::MethodNotAllowed })
-        .fallback(|| async {
-            ApiError::NotFound("there is nothing at this URL; start from the directory")
-        })
+        .fallback(|| async { ApiError::NotFound(NOTHING_HERE) })
         .layer(middleware::from_fn(move |request, next| {
             within(ceiling, request, next)
         }))
         .layer(middleware::from_fn_with_state(app.clone(), guarded))
+        .layer(middleware::from_fn(readable_path))
         // Outermost, so that no error lacks a nonce.
         .layer(middleware::from_fn_with_state(app.clone(), fresh_nonce))
+}
+
+/// A path that is no text names nothing.
+async fn readable_path(request: Request, next: Next) -> Result<Response, ApiError> {
+    let path = percent_decode_str(request.uri().path());
+    if path.decode_utf8().is_err() {
+        return Err(ApiError::NotFound(NOTHING_HERE));
+    }
+    Ok(next.run(request).await)
 }
 
 /// Lets nothing near the database while connections to it are short. Directories and nonces have as good as nothing to

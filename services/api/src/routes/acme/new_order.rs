@@ -58,6 +58,8 @@ pub async fn post(State(app): State<App>, request: ByAccount) -> Result<Response
         expires_at: authorizations
             .iter()
             .map(|authorization| authorization.expires_at)
+            // What has ended by then need not be issued.
+            .chain(wish.not_after)
             .fold(now + app.policy.order_lifetime, Timestamp::min),
         state: OrderState::Open,
         version: 0,

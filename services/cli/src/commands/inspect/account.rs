@@ -1,7 +1,7 @@
 //! `certfleet inspect account`.
 
 use certfleet_domain::{
-    Account, AccountId, AccountStatus, Clock, OrderId, OrderStatus, SystemClock, Timestamp,
+    Account, AccountId, AccountStatus, Clock, Order, OrderStatus, SystemClock, Timestamp,
 };
 use certfleet_storage::Store;
 use serde::Serialize;
@@ -43,25 +43,22 @@ pub async fn run(store: &Store, id: AccountId, out: Output) -> Result<(), Failur
     let account = account.ok_or_else(|| Failure::not_found("account", id))?;
     let page = store.orders.page(id, None, ORDERS).await?;
     let mut orders = Vec::new();
-    for order in page.ids {
-        orders.extend(line(store, order).await?);
+    for order in page.orders {
+        orders.push(line(store, &order).await?);
     }
     let view = AccountView::of(account, orders, page.more);
     out.show(&view, |sheet| view.write(sheet))
 }
 
-/// An order in a line; `None` if it has been removed in between.
-async fn line(store: &Store, id: OrderId) -> Result<Option<OrderLine>, Failure> {
-    let Some(order) = store.orders.find(id).await? else {
-        return Ok(None);
-    };
+/// An order in a line.
+async fn line(store: &Store, order: &Order) -> Result<OrderLine, Failure> {
     let authorizations = store.authorizations.find_all(&order.authorizations).await?;
-    Ok(Some(OrderLine {
+    Ok(OrderLine {
         id: order.id.to_string(),
         status: order.status(&authorizations, SystemClock.now()),
         identifiers: order.identifiers.iter().map(ToString::to_string).collect(),
         created_at: order.created_at,
-    }))
+    })
 }
 
 impl AccountView {

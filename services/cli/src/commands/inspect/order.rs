@@ -131,6 +131,7 @@ impl ChallengeView {
         let job = Job::ValidateChallenge {
             authorization: authorization.id,
             challenge: challenge.id,
+            account: Some(authorization.account),
         };
         let (validated_at, error) = match &challenge.state {
             ChallengeState::Pending | ChallengeState::Processing => (None, None),

@@ -4,12 +4,17 @@ mod draft;
 mod form;
 mod header;
 
+use std::convert::Infallible;
+
 use anyhow::{Context as _, Result, ensure};
+use bytes::Bytes;
 use certfleet_acme::{Algorithm, MAX_BODY, SigningKey};
 use certfleet_domain::ProblemKind::{BadNonce, BadSignatureAlgorithm, Malformed};
 use certfleet_system_tests::Cluster;
 use certfleet_system_tests::acme::{Account, Acme, Answer};
 use http::header::CONTENT_TYPE;
+use http_body_util::StreamBody;
+use hyper::body::Frame;
 use serde_json::json;
 
 use draft::{Case, Draft};
@@ -103,7 +108,31 @@ async fn a_body_of_64_kib_is_taken_and_one_octet_more_is_not() -> Result<()> {
     body.push(' ');
     let answer = post(&acme, &draft, body).await?;
     answer.expect_problem(413, Malformed)?;
-    nonce_works(&acme, &account, &answer).await
+    nonce_works(&acme, &account, &answer).await?;
+
+    // A client that has more to send gets its answer all the same, whichever way it speaks.
+    let over_http2 = cluster.http_builder()?.build()?;
+    for client in [cluster.http()?, over_http2] {
+        let acme = Acme::connect(client, cluster.directory()).await?;
+        for octets in [200_000, 3_000_000] {
+            let answer = post(&acme, &draft, "x".repeat(octets)).await?;
+            answer.expect_problem(413, Malformed)?;
+            nonce_works(&acme, &account, &answer).await?;
+        }
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_body_that_does_not_come_is_the_clients_fault() -> Result<()> {
+    let cluster = Cluster::shared().await?;
+    let acme = cluster.acme().await?;
+    let never = futures_util::stream::pending::<Result<Frame<Bytes>, Infallible>>();
+    let body = reqwest::Body::wrap(StreamBody::new(never));
+    let url = acme.directory().new_order.clone();
+    let answer = acme.send(&url, body).await?;
+    answer.expect_problem(408, Malformed)?;
+    Ok(())
 }
 
 #[tokio::test]
