@@ -8,6 +8,7 @@ mod job;
 mod lane;
 mod lease;
 mod outcome;
+mod protocol;
 mod room;
 
 pub use backoff::Backoff;
@@ -15,4 +16,5 @@ pub use job::{Job, JobKey, JobKind, UnknownJobKind};
 pub use lane::Lane;
 pub use lease::{Fence, Lease};
 pub use outcome::Outcome;
+pub use protocol::{Entry, Moment, Standing};
 pub use room::Room;

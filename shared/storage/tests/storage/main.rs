@@ -12,6 +12,7 @@ mod leadership;
 mod leases;
 mod nonces;
 mod processes;
+mod protocol;
 mod queries;
 mod recovery;
 mod repositories;
