@@ -65,6 +65,9 @@ pub enum Command {
     /// Show all that is known of one order, certificate or account.
     #[command(subcommand)]
     Inspect(inspect::InspectCommand),
+    /// Show how the cluster is: processes, leader, queue, switches, authorities. Exit code 1 if something that counts is
+    /// bad.
+    Health,
     /// Look at jobs, give dead ones another chance, pause and resume kinds of them.
     #[command(subcommand)]
     Jobs(jobs::JobsCommand),

@@ -168,9 +168,11 @@ enum Mood {
 /// What a word of state means to whoever looks for trouble.
 fn mood(word: &str) -> Option<Mood> {
     match word {
-        "valid" | "issued" | "done" | "applied" => Some(Mood::Good),
-        "invalid" | "revoked" | "dead" | "unknown" | "changed" => Some(Mood::Bad),
-        "pending" | "processing" | "ready" | "queued" | "leased" | "intended" => Some(Mood::Open),
+        "valid" | "issued" | "done" | "applied" | "ok" => Some(Mood::Good),
+        "invalid" | "revoked" | "dead" | "unknown" | "changed" | "bad" => Some(Mood::Bad),
+        "pending" | "processing" | "ready" | "queued" | "leased" | "intended" | "degraded" => {
+            Some(Mood::Open)
+        }
         _ => None,
     }
 }

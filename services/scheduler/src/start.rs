@@ -6,15 +6,12 @@ use certfleet_data_kit::{await_database, register, store};
 use certfleet_domain::{Clock, ServerId, SystemClock};
 use certfleet_service_kit::settings::{Scheduler, SchedulerSettings};
 use certfleet_service_kit::{Condition, Context, Health, Importance};
-use certfleet_storage::{Process, Store};
+use certfleet_storage::{Process, SCHEDULER, Store};
 
 use crate::board::Board;
 use crate::duties::{Duties, Recovery, RetentionDuty};
 use crate::election::{Elector, Lease};
 use crate::metrics::Metrics;
-
-/// The role that one scheduler has.
-pub const ROLE: &str = "scheduler";
 
 /// Stands for the lead until told to stop; then stops its duties and steps down.
 pub async fn schedule(context: Context<SchedulerSettings>) -> anyhow::Result<()> {
@@ -59,7 +56,7 @@ pub fn elector(
 ) -> Elector<Lease> {
     Elector {
         role: Lease {
-            role: store.leadership(ROLE),
+            role: store.leadership(SCHEDULER),
             me,
             ttl: settings.lease_ttl,
         },
@@ -91,7 +88,7 @@ pub fn duties(store: &Store, settings: &Scheduler, board: Board, metrics: Metric
 }
 
 fn check_leader(store: &Store, board: &Board, health: &Health) {
-    let (role, board) = (store.leadership(ROLE), board.clone());
+    let (role, board) = (store.leadership(SCHEDULER), board.clone());
     health.register("leader", Importance::Auxiliary, move || {
         let (role, board) = (role.clone(), board.clone());
         async move {

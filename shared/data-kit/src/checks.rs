@@ -71,7 +71,8 @@ pub fn check_queue(store: &Store, health: &Health) {
 /// What has waited for longer than this wants a look.
 const WAITED_TOO_LONG: Duration = Duration::from_secs(120);
 
-fn condition_of_queue(depths: &[(String, i64, Duration)]) -> Condition {
+/// How the queue is, by its depth.
+pub fn condition_of_queue(depths: &[(String, i64, Duration)]) -> Condition {
     let jobs: i64 = depths.iter().map(|(_, count, _)| count).sum();
     let oldest = depths.iter().max_by_key(|(_, _, age)| *age);
     match oldest {

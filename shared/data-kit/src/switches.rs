@@ -43,12 +43,13 @@ pub async fn watch_switches(
 pub fn check_switches(switches: &watch::Receiver<Switches>, health: &Health) {
     let switches = switches.clone();
     health.register("switches", Importance::Auxiliary, move || {
-        let condition = condition_of(&switches.borrow());
+        let condition = condition_of_switches(&switches.borrow());
         async move { condition }
     });
 }
 
-fn condition_of(switches: &Switches) -> Condition {
+/// How the switches stand: degraded while something is switched off.
+pub fn condition_of_switches(switches: &Switches) -> Condition {
     let mut off = Vec::new();
     if let Some(maintenance) = &switches.maintenance {
         let reason = match maintenance.reason.as_str() {

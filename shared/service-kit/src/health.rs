@@ -83,7 +83,7 @@ pub type CheckFuture<'a> = Pin<Box<dyn Future<Output = Condition> + Send + 'a>>;
 
 /// Something whose condition can be asked. Any `Fn() -> impl Future<Output = Condition>` is one.
 pub trait Check: Send + Sync {
-    /// How it is. Given up after two seconds, which counts as bad.
+    /// How it is. Given up after 0.8 s, which counts as bad.
     fn check(&self) -> CheckFuture<'_>;
 }
 

@@ -11,6 +11,9 @@ use mongodb::{Collection, Database};
 use crate::collections::LEASES;
 use crate::error::{DUPLICATE_KEY, StorageError};
 
+/// The role of the scheduler that leads.
+pub const SCHEDULER: &str = "scheduler";
+
 /// Which holding of the role this is; grows each time the role changes hands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Term(pub i64);

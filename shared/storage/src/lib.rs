@@ -29,10 +29,10 @@ mod vault;
 pub use connect::ConnectSettings;
 pub use error::{CommitError, Corrupt, StorageError};
 pub use group::Unit;
-pub use leadership::{Leadership, Term};
+pub use leadership::{Leadership, SCHEDULER, Term};
 pub use metrics::Metrics;
 pub use pool::{Pool, PoolState};
-pub use processes::{Process, Processes};
+pub use processes::{Process, Processes, Seen};
 pub use repositories::{
     Accounts, Authorities, Authorizations, Certificates, NonceSpent, Nonces, Orders, OrdersPage,
     SealedSecrets,

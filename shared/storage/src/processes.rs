@@ -21,6 +21,19 @@ pub struct Process {
     pub version: &'static str,
 }
 
+/// A process as the register knows it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Seen {
+    /// Its id.
+    pub id: ServerId,
+    /// The service.
+    pub service: String,
+    /// The build it runs.
+    pub version: String,
+    /// How long it has not been seen, by the server's time.
+    pub silent_for: Duration,
+}
+
 /// The register.
 #[derive(Clone)]
 pub struct Processes {
@@ -58,6 +71,24 @@ impl Processes {
             .delete_one(doc! { "_id": id.to_string() })
             .await?;
         Ok(())
+    }
+
+    /// All that are registered, alive or not. Those that end well are not.
+    pub async fn census(&self) -> Result<Vec<Seen>, StorageError> {
+        let silent = doc! { "$set": { "silent_for": { "$subtract": ["$$NOW", "$last_seen"] } } };
+        let found = self.collection.aggregate([silent]).await?;
+        let found: Vec<Document> = found.try_collect().await?;
+        let seen = |process: &Document| {
+            let text = |field| Some(process.get_str(field).ok()?.to_owned());
+            let silent = process.get_i64("silent_for").ok()?.max(0).unsigned_abs();
+            Some(Seen {
+                id: process.get_str("_id").ok()?.parse().ok()?,
+                service: text("service")?,
+                version: text("version")?,
+                silent_for: Duration::from_millis(silent),
+            })
+        };
+        Ok(found.iter().filter_map(seen).collect())
     }
 
     /// Those of a service that are alive.

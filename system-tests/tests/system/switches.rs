@@ -33,6 +33,23 @@ impl Drop for Undo<'_> {
 }
 
 #[tokio::test]
+async fn the_health_of_the_whole_cluster_is_told() -> Result<()> {
+    let cluster = Cluster::shared().await?;
+    let health = told(&cluster, &["health"])?;
+    let parts = &health["parts"];
+    for service in ["api", "worker", "scheduler"] {
+        let detail = parts[service]["detail"].as_str().unwrap_or_default();
+        ensure!(detail.contains(" alive, 0."), "{service}: {health}");
+    }
+    for part in ["leader", "authority default"] {
+        ensure!(parts[part]["status"] == "ok", "{part}: {health}");
+    }
+    let shown = succeeded(&cluster.certfleet(&["health"])?)?;
+    ensure!(shown.contains("authority default"), "{shown}");
+    Ok(())
+}
+
+#[tokio::test]
 async fn a_maintenance_refuses_what_is_new_and_lets_what_was_ordered_come_to_its_end() -> Result<()>
 {
     let cluster: Alone = Cluster::alone().await?;
@@ -47,6 +64,12 @@ async fn a_maintenance_refuses_what_is_new_and_lets_what_was_ordered_come_to_its
     ensure!(on["maintenance"] == true, "{on}");
     let status = told(&cluster, &["maintenance", "status"])?;
     ensure!(status == on && on["reason"] == "until noon", "{status}");
+    let health = told(&cluster, &["health"])?;
+    let switches = &health["parts"]["switches"];
+    ensure!(
+        switches["status"] == "degraded" && health["status"] == "degraded",
+        "{health}"
+    );
 
     let wish = json!({ "identifiers": identifiers(&[&name]) });
     let single = json!({ "identifier": identifiers(&[&name])[0] });

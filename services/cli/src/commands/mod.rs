@@ -4,6 +4,7 @@ pub mod ca;
 pub mod completion;
 pub mod config;
 pub mod db;
+pub mod health;
 pub mod inspect;
 pub mod jobs;
 pub mod maintenance;
@@ -23,6 +24,7 @@ pub async fn run(cli: Cli) -> Result<(), Failure> {
         Command::Db(command) => db::run(command, config, out).await,
         Command::Ca(command) => ca::run(command, config, out).await,
         Command::Inspect(command) => inspect::run(command, config, out).await,
+        Command::Health => health::run(config, out).await,
         Command::Jobs(command) => jobs::run(command, config, out).await,
         Command::Maintenance(command) => maintenance::run(command, config, out).await,
         Command::Completion { shell } => completion::print(shell),

@@ -6,7 +6,7 @@ use std::time::Duration;
 use certfleet_domain::{ServerId, SystemClock, SystemRng};
 use certfleet_service_kit::settings::Scheduler;
 use certfleet_service_kit::{Condition, Status};
-use certfleet_storage::{ConnectSettings, Metrics as StorageMetrics, Store, Term};
+use certfleet_storage::{ConnectSettings, Metrics as StorageMetrics, SCHEDULER, Store, Term};
 use certfleet_testkit::TestDatabase;
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
@@ -19,7 +19,7 @@ use tokio_util::sync::CancellationToken;
 use crate::board::Board;
 use crate::duties::{Duties, Duty};
 use crate::metrics::Metrics;
-use crate::start::{ROLE, duties, elector};
+use crate::start::{duties, elector};
 
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -159,7 +159,7 @@ async fn who_is_deposed_stops_its_duties() {
 
     // As if the lease had run out while the leader slept, and another had taken it.
     let term = leader.board.term().expect("it leads");
-    let role = store(&database).await.leadership(ROLE);
+    let role = store(&database).await.leadership(SCHEDULER);
     let (holder, _) = role.holder().await.expect("an answer").expect("a holder");
     role.step_down(holder, term).await.expect("stepped down");
     let usurper = server_id();

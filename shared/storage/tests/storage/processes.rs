@@ -1,7 +1,7 @@
 //! The register of processes.
 
-use certfleet_storage::Process;
 use certfleet_storage::collections::PROCESSES;
+use certfleet_storage::{Process, Processes};
 use mongodb::bson::doc;
 
 use crate::support::{server_id, space};
@@ -33,6 +33,12 @@ async fn who_was_seen_is_alive_until_it_goes_or_falls_silent() {
         processes.alive("worker").await.expect("a read"),
         [worker.id]
     );
+    let census = processes.census().await.expect("a read");
+    assert_eq!(census.len(), 3);
+    for seen in census {
+        let is_silent = seen.silent_for >= Processes::ALIVE_WITHIN;
+        assert_eq!(is_silent, seen.id == silent.id, "{seen:?}");
+    }
     processes.gone(worker.id).await.expect("gone");
     assert_eq!(processes.alive("worker").await.expect("a read"), []);
     assert_eq!(processes.alive("api").await.expect("a read"), [api.id]);
