@@ -163,6 +163,9 @@ async fn a_starved_pool_refuses_at_once_and_recovers_by_itself() -> Result<()> {
     // By itself: nothing is restarted.
     api.await_probe("/readyz", |status, _| status == 200)
         .await?;
+    // Those that were given up while they waited are not counted for ever.
+    api.await_probe("/healthz", |_, said| said.contains("waiting 0"))
+        .await?;
     for (client, account) in clients.iter().zip(&accounts) {
         let client = client.clone().retrying(RECOVERED_WITHIN);
         client.order_for(account, &[fresh_name("pressure")]).await?;
