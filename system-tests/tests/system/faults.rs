@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
 use bson::{Document, doc};
-use certfleet_supervisor::Signal;
+use certfleet_supervisor::{ProcessEntry, Signal};
 use certfleet_system_tests::acme::Account;
 use certfleet_system_tests::{Cluster, Database, fresh_name};
 use futures_util::future::try_join_all;
@@ -16,6 +16,9 @@ const LASTS: Duration = Duration::from_secs(40);
 const CLIENTS: usize = 8;
 const KILL_EVERY: Duration = Duration::from_secs(2);
 const RESTART_EVERY: Duration = Duration::from_secs(9);
+const REPLICA_EVERY: Duration = Duration::from_secs(5);
+/// Longer than an election and the driver's finding out.
+const PRIMARY_EVERY: Duration = Duration::from_secs(9);
 /// A killed worker's job waits for its lease; the next one may be killed with it as well.
 const PATIENCE: Duration = Duration::from_secs(90);
 /// How long a process may take to come back.
@@ -79,8 +82,66 @@ async fn no_flow_fails_while_workers_are_killed_and_replicas_restarted() -> Resu
     );
     ensure!(total >= 2 * CLIENTS, "only {total} flows");
 
+    all_is_right(&cluster, &done).await
+}
+
+/// What an API replica spends, and a worker claims, may be known to the primary alone when both die. No answer is no
+/// promise, and what was promised stays.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_flow_fails_while_replicas_and_the_primary_are_killed() -> Result<()> {
+    let cluster = Cluster::alone().await?;
+    let until = Instant::now() + LASTS;
+    let (done, replicas, primaries) = tokio::try_join!(
+        try_join_all((0..CLIENTS).map(|_| flows(&cluster, until))),
+        strike(&cluster, "api", Signal::SIGKILL, REPLICA_EVERY, until),
+        kill_primaries(&cluster, until),
+    )?;
+    let total: usize = done.iter().map(|(_, done)| done).sum();
+    println!("{total} flows over {replicas} kills of API replicas and {primaries} of the primary");
+    ensure!(
+        replicas >= 4 && primaries >= 2,
+        "{replicas} kills of replicas, {primaries} of the primary"
+    );
+    ensure!(total >= 2 * CLIENTS, "only {total} flows");
+    all_is_right(&cluster, &done).await
+}
+
+/// Kills whatever is the primary, again and again, each time when there is another and the killed member is back. Gives
+/// how often.
+async fn kill_primaries(cluster: &Cluster, until: Instant) -> Result<usize> {
     let database = cluster.database().await?;
-    for (account, done) in &done {
+    let mut kills = 0;
+    loop {
+        sleep(PRIMARY_EVERY).await;
+        if Instant::now() >= until {
+            return Ok(kills);
+        }
+        let address = database.primary().await?;
+        let is_it = |process: &ProcessEntry| process.management.contains(&address);
+        let killed = cluster.processes()?.into_iter().find(is_it);
+        let killed = killed.with_context(|| format!("{address} is no process of the cluster"))?;
+        cluster.signal("mongod", killed.index, Signal::SIGKILL)?;
+        kills += 1;
+        let back_by = Instant::now() + BACK_WITHIN;
+        loop {
+            // No primary for a while, and the file of the processes is replaced while it is read at times.
+            let elected = database.primary().await.ok();
+            let back = cluster.process("mongod", killed.index).ok();
+            if elected.is_some_and(|primary| primary != address)
+                && back.is_some_and(|process| process.pid != killed.pid)
+            {
+                break;
+            }
+            ensure!(Instant::now() < back_by, "no successor of {address}");
+            sleep(Duration::from_millis(100)).await;
+        }
+    }
+}
+
+/// Each account has as many certificates as flows were done, nothing is stuck, given up or there twice.
+async fn all_is_right(cluster: &Cluster, done: &[(Account, usize)]) -> Result<()> {
+    let database = cluster.database().await?;
+    for (account, done) in done {
         let id = account.url.rsplit('/').next().context("an account's id")?;
         settled(&database, id).await?;
         accounted_for(&database, id, *done).await?;
