@@ -34,6 +34,11 @@ pub async fn store(settings: &CliSettings) -> Result<Store, Failure> {
     Ok(store)
 }
 
+/// The database that these settings lead to, for what needs no secrets.
+pub async fn open(config: Option<PathBuf>) -> Result<Store, Failure> {
+    store(&settings(config)?).await
+}
+
 /// The secrets; a failure unless the KEKs of all of them are at hand, so that nothing is sealed under a wrong one.
 pub async fn vault(store: &Store, settings: &CliSettings) -> Result<Vault, Failure> {
     let keyring = settings

@@ -14,7 +14,6 @@ pub struct Room {
     share: usize,
     /// How much of its share each party has left, of those that have anything in hand.
     left: HashMap<String, usize>,
-    refused: bool,
 }
 
 impl Room {
@@ -36,7 +35,6 @@ impl Room {
             hands,
             share,
             left,
-            refused: hands == 0,
         }
     }
 
@@ -61,8 +59,6 @@ impl Room {
             });
         if admitted {
             self.hands -= 1;
-        } else {
-            self.refused = true;
         }
         admitted
     }
@@ -75,9 +71,9 @@ impl Room {
             .map(|(party, _)| party.as_str())
     }
 
-    /// Whether a job was, or may have been, left where it is for want of room.
+    /// Whether there is a job that there is no room for, or may be.
     pub fn is_short(&self) -> bool {
-        self.refused || self.hands == 0 || self.crowded().next().is_some()
+        self.hands == 0 || self.crowded().next().is_some()
     }
 }
 

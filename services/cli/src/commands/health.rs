@@ -12,7 +12,7 @@ use certfleet_storage::jobs::{JobState, Wanted};
 use certfleet_storage::{Processes, SCHEDULER, Seen, Store};
 use serde::Serialize;
 
-use crate::connection::{settings, store};
+use crate::connection::open;
 use crate::failure::Failure;
 use crate::output::{Output, moment};
 
@@ -29,8 +29,7 @@ struct Answer {
 
 /// Shows how each part is. A failure if one that counts is bad.
 pub async fn run(config: Option<PathBuf>, out: Output) -> Result<(), Failure> {
-    let settings = settings(config)?;
-    let store = store(&settings).await?;
+    let store = open(config).await?;
     let parts = parts(&store).await?;
     let worst = parts.values().map(|condition| condition.status).max();
     let status = worst.unwrap_or(Status::Ok);

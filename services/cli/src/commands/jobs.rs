@@ -9,7 +9,7 @@ use clap::{Args, Subcommand};
 use serde::Serialize;
 
 use super::inspect::JobView;
-use crate::connection::{settings, store};
+use crate::connection::open;
 use crate::failure::Failure;
 use crate::output::{Output, Sheet};
 
@@ -80,8 +80,7 @@ pub async fn run(
     config: Option<PathBuf>,
     out: Output,
 ) -> Result<(), Failure> {
-    let settings = settings(config)?;
-    let store = store(&settings).await?;
+    let store = open(config).await?;
     match command {
         JobsCommand::List(args) => list(&store, &args, out).await,
         JobsCommand::Show { key } => show(&store, &key, out).await,

@@ -7,7 +7,7 @@ use certfleet_storage::Store;
 use clap::Subcommand;
 use serde::Serialize;
 
-use crate::connection::{settings, store};
+use crate::connection::open;
 use crate::failure::Failure;
 use crate::output::{Output, moment};
 
@@ -41,8 +41,7 @@ pub async fn run(
     config: Option<PathBuf>,
     out: Output,
 ) -> Result<(), Failure> {
-    let settings = settings(config)?;
-    let store = store(&settings).await?;
+    let store = open(config).await?;
     match command {
         MaintenanceCommand::On { reason } => store.switches.begin_maintenance(&reason).await?,
         MaintenanceCommand::Off => {

@@ -3,14 +3,13 @@
 use std::path::PathBuf;
 
 use super::view::AuthorityView;
-use crate::connection::{settings, store};
+use crate::connection::open;
 use crate::failure::Failure;
 use crate::output::Output;
 
 /// Lists the authorities.
 pub async fn run(config: Option<PathBuf>, out: Output) -> Result<(), Failure> {
-    let settings = settings(config)?;
-    let store = store(&settings).await?;
+    let store = open(config).await?;
     let all = store
         .authorities
         .all()

@@ -8,7 +8,7 @@ use certfleet_pki::certificate_pem;
 use serde_json::json;
 
 use super::find;
-use crate::connection::{settings, store};
+use crate::connection::open;
 use crate::failure::Failure;
 use crate::output::Output;
 
@@ -19,8 +19,7 @@ pub async fn run(
     config: Option<PathBuf>,
     out: Output,
 ) -> Result<(), Failure> {
-    let settings = settings(config)?;
-    let store = store(&settings).await?;
+    let store = open(config).await?;
     let authority = find(&store, name).await?;
     let pem = certificate_pem(&authority.issuer.root);
     if let Some(file) = file {

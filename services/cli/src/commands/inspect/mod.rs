@@ -13,7 +13,7 @@ use clap::Subcommand;
 use serde::Serialize;
 
 pub(super) use self::job::JobView;
-use crate::connection::{settings, store};
+use crate::connection::open;
 use crate::failure::Failure;
 use crate::output::Output;
 
@@ -46,8 +46,7 @@ pub async fn run(
     config: Option<PathBuf>,
     out: Output,
 ) -> Result<(), Failure> {
-    let settings = settings(config)?;
-    let store = store(&settings).await?;
+    let store = open(config).await?;
     match command {
         InspectCommand::Order { id } => order::run(&store, id, out).await,
         InspectCommand::Certificate { id, pem } => certificate::run(&store, id, pem, out).await,
