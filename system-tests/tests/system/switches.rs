@@ -166,6 +166,45 @@ async fn a_paused_kind_waits_until_it_is_resumed() -> Result<()> {
     Ok(())
 }
 
+/// What a deactivated account had asked for is not looked at any more (RFC 8555 §7.3.6).
+#[tokio::test]
+async fn a_challenge_of_an_account_that_was_deactivated_meanwhile_is_not_looked_at() -> Result<()> {
+    let cluster: Alone = Cluster::alone().await?;
+    let acme = cluster.acme().await?;
+    let account = acme.new_account().await?;
+    let (_, order) = acme
+        .order_for(&account, &[fresh_name("deactivated")])
+        .await?;
+    let url = &order.authorizations[0];
+    let (_, challenge) = acme.challenge(&account, url, Proof::Http01).await?;
+
+    let undo = Undo(&cluster, &["jobs", "resume", "validateChallenge"]);
+    told(&cluster, &["jobs", "pause", "validateChallenge"])?;
+    // Longer than the workers take to see it, and they see it all at once.
+    sleep(Duration::from_secs(3)).await;
+    acme.post(&account, &challenge.url, &json!({}))
+        .await?
+        .expect(200)?;
+    let end = json!({ "status": "deactivated" });
+    acme.post(&account, &account.url, &end).await?.expect(200)?;
+    drop(undo);
+
+    let id = url.rsplit('/').next().context("an id")?;
+    let database = cluster.database().await?;
+    let until = Instant::now() + SEEN_WITHIN;
+    loop {
+        let found = database.find("authorizations", doc! { "_id": id }).await?;
+        let authorization = found.first().context("it is not there")?;
+        if authorization.get_str("state")? == "invalid" {
+            let text = authorization.to_string();
+            ensure!(text.contains("the account is deactivated"), "{text}");
+            return Ok(());
+        }
+        ensure!(Instant::now() < until, "{authorization}");
+        sleep(Duration::from_millis(100)).await;
+    }
+}
+
 #[tokio::test]
 async fn a_dead_job_is_shown_tried_again_and_put_away() -> Result<()> {
     let cluster: Alone = Cluster::alone().await?;
