@@ -2,12 +2,17 @@
 
 mod m0001_collections;
 mod m0002_switches;
+mod m0003_duties;
 
 use crate::step::Step;
 
 /// All steps that this build knows, by number.
 pub(crate) fn all() -> Vec<Step> {
-    vec![m0001_collections::step(), m0002_switches::step()]
+    vec![
+        m0001_collections::step(),
+        m0002_switches::step(),
+        m0003_duties::step(),
+    ]
 }
 
 #[cfg(test)]
@@ -42,6 +47,7 @@ mod tests {
             [
                 "cfdc4b5b96418d92b2c05bce696988f1adb30007428f3c5a6e86cefedcfe90f8",
                 "ddea882328959484ffc6b0d076178d1d6229c8819bb3df7d088e939d3ae5c9a7",
+                "1cdf6a2bf76f2ffb6324f65d22573fca8162cbc40e278ca9188168bf7f115ab1",
             ]
         );
     }

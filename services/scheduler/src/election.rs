@@ -9,16 +9,25 @@ use std::time::Duration;
 
 use certfleet_domain::ServerId;
 use certfleet_storage::{Leadership, StorageError, Term};
+use tokio::time::error::Elapsed;
 use tokio::time::{Instant, sleep, sleep_until, timeout, timeout_at};
 use tokio_util::sync::CancellationToken;
 
 use crate::metrics::Metrics;
 
+/// How often one who stands by looks whether the leader has stepped down. The end of its lease is not waited out beyond
+/// its time, whatever this is.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// How long stepping down may take on the way out; after that, the lease ends by itself.
 const STEP_DOWN_WITHIN: Duration = Duration::from_secs(3);
 
 /// The lease, as one process sees it.
 pub trait Role: Send + Sync {
+    /// How long another has it from now, if another has it. Writes nothing.
+    fn held_by_another(
+        &self,
+    ) -> impl Future<Output = Result<Option<Duration>, StorageError>> + Send;
+
     /// Takes it or keeps it, for the time to live from now. `None` if another has it.
     fn hold(&self) -> impl Future<Output = Result<Option<Term>, StorageError>> + Send;
 
@@ -37,6 +46,10 @@ pub struct Lease {
 }
 
 impl Role for Lease {
+    async fn held_by_another(&self) -> Result<Option<Duration>, StorageError> {
+        self.role.held_by_another(self.me).await
+    }
+
     async fn hold(&self) -> Result<Option<Term>, StorageError> {
         self.role.hold(self.me, self.ttl).await
     }
@@ -58,7 +71,7 @@ pub struct Elector<R> {
     pub role: R,
     /// How long it lasts unless it is renewed.
     pub ttl: Duration,
-    /// How often the leader renews it, and others ask for it; less than half of the above.
+    /// How often the leader renews it; less than half of the above.
     pub renew_every: Duration,
     /// Where changes are counted.
     pub metrics: Metrics,
@@ -78,15 +91,34 @@ impl<R: Role> Elector<R> {
     /// Stands for the office until `shutdown`, and fills it while it is held.
     pub async fn run(&self, office: &impl Office, shutdown: &CancellationToken) {
         while !shutdown.is_cancelled() {
-            let asked = Instant::now();
-            match timeout(self.renew_every, self.role.hold()).await {
-                Ok(Ok(Some(term))) => self.lead(term, asked, office, shutdown).await,
-                Ok(Ok(None)) => {}
-                Ok(Err(error)) => tracing::warn!(%error, "the leader's lease cannot be asked for"),
-                Err(_) => tracing::warn!("the leader's lease cannot be asked for: no answer"),
-            }
-            shutdown.run_until_cancelled(sleep(self.renew_every)).await;
+            let wait = self.stand(office, shutdown).await;
+            shutdown.run_until_cancelled(sleep(wait)).await;
         }
+    }
+
+    /// Looks once, and leads if nobody does. Gives how long to wait until the next look.
+    async fn stand(&self, office: &impl Office, shutdown: &CancellationToken) -> Duration {
+        let asked = Instant::now();
+        let taken = timeout(self.renew_every, async {
+            match self.role.held_by_another().await? {
+                Some(left) => Ok(Err(left)),
+                None => self.role.hold().await.map(Ok),
+            }
+        });
+        match taken.await {
+            Ok(Ok(Ok(Some(term)))) => {
+                self.lead(term, asked, office, shutdown).await;
+                return Duration::ZERO;
+            }
+            // Another was faster.
+            Ok(Ok(Ok(None))) => {}
+            Ok(Ok(Err(left))) => return left.min(LOOK_EVERY),
+            Ok(Err(error)) => tracing::warn!(%error, "the leader's lease cannot be asked for"),
+            Err::<_, Elapsed>(_) => {
+                tracing::warn!("the leader's lease cannot be asked for: no answer");
+            }
+        }
+        LOOK_EVERY
     }
 
     async fn lead(

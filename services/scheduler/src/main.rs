@@ -1,9 +1,11 @@
 //! certfleet-scheduler: of all its replicas one holds the lease and runs the duties.
 
-mod board;
+mod condition;
 mod duties;
 mod election;
 mod metrics;
+mod office;
+mod slot;
 mod start;
 
 #[cfg(test)]

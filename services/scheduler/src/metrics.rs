@@ -12,7 +12,7 @@ pub struct Metrics {
     leader: IntGauge,
     terms: IntCounter,
     runs: IntCounterVec,
-    seconds: HistogramVec,
+    late: HistogramVec,
 }
 
 impl Metrics {
@@ -28,19 +28,25 @@ impl Metrics {
                 "How often this scheduler took the lead",
             )?,
             runs: IntCounterVec::new(
-                Opts::new("certfleet_duty_runs_total", "Runs of duties by result"),
+                Opts::new(
+                    "certfleet_duty_runs_total",
+                    "Runs of duties by whether they were enqueued; how they ended, certfleet_jobs_total has by kind",
+                ),
                 &["duty", "result"],
             )?,
-            seconds: HistogramVec::new(
-                HistogramOpts::new("certfleet_duty_seconds", "Time of a duty's run")
-                    .buckets(vec![0.01, 0.05, 0.25, 1.0, 5.0, 30.0, 120.0]),
+            late: HistogramVec::new(
+                HistogramOpts::new(
+                    "certfleet_duty_late_seconds",
+                    "How long after it was due a run was enqueued",
+                )
+                .buckets(vec![0.05, 0.25, 1.0, 5.0, 15.0, 30.0, 120.0]),
                 &["duty"],
             )?,
         };
         registry.register(Box::new(metrics.leader.clone()))?;
         registry.register(Box::new(metrics.terms.clone()))?;
         registry.register(Box::new(metrics.runs.clone()))?;
-        registry.register(Box::new(metrics.seconds.clone()))?;
+        registry.register(Box::new(metrics.late.clone()))?;
         Ok(metrics)
     }
 
@@ -52,12 +58,16 @@ impl Metrics {
         }
     }
 
-    /// A duty's run ended.
-    pub fn ran(&self, duty: &str, well: bool, took: Duration) {
-        let result = if well { "ok" } else { "error" };
-        self.runs.with_label_values(&[duty, result]).inc();
-        self.seconds
+    /// A duty's run was enqueued, so long after it was due.
+    pub fn enqueued(&self, duty: &str, late: Duration) {
+        self.runs.with_label_values(&[duty, "enqueued"]).inc();
+        self.late
             .with_label_values(&[duty])
-            .observe(took.as_secs_f64());
+            .observe(late.as_secs_f64());
+    }
+
+    /// A duty's run was not enqueued.
+    pub fn not_enqueued(&self, duty: &str, why: &str) {
+        self.runs.with_label_values(&[duty, why]).inc();
     }
 }

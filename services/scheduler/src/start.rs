@@ -3,15 +3,16 @@
 use std::sync::Arc;
 
 use certfleet_data_kit::{await_database, register, store};
-use certfleet_domain::{Clock, ServerId, SystemClock};
+use certfleet_domain::ServerId;
 use certfleet_service_kit::settings::{Scheduler, SchedulerSettings};
 use certfleet_service_kit::{Condition, Context, Health, Importance};
 use certfleet_storage::{Process, SCHEDULER, Store};
 
-use crate::board::Board;
-use crate::duties::{Duties, Recovery, RetentionDuty};
+use crate::condition::condition;
+use crate::duties::{self, Duty};
 use crate::election::{Elector, Lease};
 use crate::metrics::Metrics;
+use crate::office::{Leading, SchedulerOffice};
 
 /// Stands for the lead until told to stop; then stops its duties and steps down.
 pub async fn schedule(context: Context<SchedulerSettings>) -> anyhow::Result<()> {
@@ -30,19 +31,23 @@ pub async fn schedule(context: Context<SchedulerSettings>) -> anyhow::Result<()>
         return Ok(());
     }
     let metrics = Metrics::register(context.metrics.registry())?;
-    let board = Board::default();
-    check_leader(&store, &board, &context.health);
-    check_duties(&board, &context.health);
+    let office = office(
+        &store,
+        context.server_id,
+        duties::all(settings),
+        metrics.clone(),
+    );
+    check_leader(&store, &office.leading, &context.health);
+    check_duties(&office, &context.health);
     let process = Process {
         id: context.server_id,
         service: "scheduler",
         version: env!("CARGO_PKG_VERSION"),
     };
     let registration = register(&store, process).await?;
-    let elector = elector(&store, context.server_id, settings, metrics.clone());
-    let duties = duties(&store, settings, board.clone(), metrics);
+    let elector = elector(&store, context.server_id, settings, metrics);
     context.health.started();
-    elector.run(&duties, shutdown).await;
+    elector.run(&office, shutdown).await;
     registration.end().await;
     Ok(())
 }
@@ -66,33 +71,24 @@ pub fn elector(
     }
 }
 
-/// All duties there are.
-pub fn duties(store: &Store, settings: &Scheduler, board: Board, metrics: Metrics) -> Duties {
-    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-    let retention = RetentionDuty {
+/// The office of a leader with these duties.
+pub fn office(store: &Store, me: ServerId, duties: Vec<Duty>, metrics: Metrics) -> SchedulerOffice {
+    SchedulerOffice {
+        timetable: store.timetable(SCHEDULER),
         store: store.clone(),
-        orders: settings.retain_orders,
-        authorizations: settings.retain_authorizations,
-        jobs: settings.retain_jobs,
-        clock: Arc::clone(&clock),
-    };
-    let recovery = Recovery {
-        store: store.clone(),
-    };
-    Duties {
-        list: vec![Box::new(recovery), Box::new(retention)],
-        board,
+        duties: Arc::new(duties),
+        me,
+        leading: Leading::default(),
         metrics,
-        clock,
     }
 }
 
-fn check_leader(store: &Store, board: &Board, health: &Health) {
-    let (role, board) = (store.leadership(SCHEDULER), board.clone());
+fn check_leader(store: &Store, leading: &Leading, health: &Health) {
+    let (role, leading) = (store.leadership(SCHEDULER), leading.clone());
     health.register("leader", Importance::Auxiliary, move || {
-        let (role, board) = (role.clone(), board.clone());
+        let (role, leading) = (role.clone(), leading.clone());
         async move {
-            if let Some(term) = board.term() {
+            if let Some(term) = leading.term() {
                 return Condition::ok_with(format!("this one, in term {}", term.0));
             }
             match role.holder().await {
@@ -104,10 +100,15 @@ fn check_leader(store: &Store, board: &Board, health: &Health) {
     });
 }
 
-fn check_duties(board: &Board, health: &Health) {
-    let board = board.clone();
+fn check_duties(office: &SchedulerOffice, health: &Health) {
+    let (timetable, duties) = (office.timetable.clone(), Arc::clone(&office.duties));
     health.register("duties", Importance::Auxiliary, move || {
-        let condition = board.duties();
-        async move { condition }
+        let (timetable, duties) = (timetable.clone(), Arc::clone(&duties));
+        async move {
+            match timetable.read().await {
+                Ok(look) => condition(&duties, look.as_ref()),
+                Err(_) => Condition::degraded("not known: the database does not answer"),
+            }
+        }
     });
 }

@@ -1,4 +1,4 @@
-//! The election, with a lease that does as it is told and with that of a real replica set.
+//! The election and the office, with a lease that does as it is told and with that of a real replica set.
 
 mod database;
 mod scripted;

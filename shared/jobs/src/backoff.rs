@@ -38,6 +38,12 @@ impl Backoff {
                 longest: Duration::from_secs(300),
                 attempts: 50,
             },
+            // The next run does what this one did not.
+            JobKind::RecoverWork | JobKind::ApplyRetention => Self {
+                first: Duration::from_secs(1),
+                longest: Duration::from_secs(60),
+                attempts: 10,
+            },
         }
     }
 

@@ -42,6 +42,26 @@ pub enum Job {
         /// When the one that it replaces ends, in Unix seconds, 0 for the first: each renewal is a job of its own.
         replacing: i64,
     },
+    /// Give orders and challenges that wait for a job, and have none, their job back.
+    RecoverWork {
+        /// When this run was due, in Unix seconds.
+        due: i64,
+        /// The first time since the run before at which one was due.
+        since: i64,
+    },
+    /// Remove what has served its time.
+    ApplyRetention {
+        /// When this run was due, in Unix seconds: what has expired by then may go.
+        due: i64,
+        /// The first time since the run before at which one was due.
+        since: i64,
+        /// Orders that expired before this moment, in Unix seconds, go.
+        orders_before: i64,
+        /// Authorizations that expired before this moment, in Unix seconds, go.
+        authorizations_before: i64,
+        /// For how many seconds jobs are kept after they finished.
+        jobs_for: u64,
+    },
 }
 
 macro_rules! kinds {
@@ -79,6 +99,8 @@ kinds! {
     ValidateChallenge = "validateChallenge",
     SignCertificate = "signCertificate",
     IssueServerCertificate = "issueServerCertificate",
+    RecoverWork = "recoverWork",
+    ApplyRetention = "applyRetention",
 }
 
 impl fmt::Display for JobKind {
@@ -133,7 +155,10 @@ impl Job {
     pub fn party(&self) -> Option<String> {
         match self {
             Self::ValidateChallenge { account, .. } => account.map(|account| account.to_string()),
-            Self::SignCertificate { .. } | Self::IssueServerCertificate { .. } => None,
+            Self::SignCertificate { .. }
+            | Self::IssueServerCertificate { .. }
+            | Self::RecoverWork { .. }
+            | Self::ApplyRetention { .. } => None,
         }
     }
 
@@ -147,6 +172,8 @@ impl Job {
                 replacing,
                 ..
             } => format!("server-certificate/{authority}/{replacing}"),
+            Self::RecoverWork { due, .. } => format!("recover-work/{due}"),
+            Self::ApplyRetention { due, .. } => format!("apply-retention/{due}"),
         })
     }
 }

@@ -22,7 +22,10 @@ impl JobKind {
     pub fn lane(self) -> Lane {
         match self {
             Self::ValidateChallenge => Lane::Outside,
-            Self::SignCertificate | Self::IssueServerCertificate => Lane::Inside,
+            Self::SignCertificate
+            | Self::IssueServerCertificate
+            | Self::RecoverWork
+            | Self::ApplyRetention => Lane::Inside,
         }
     }
 }

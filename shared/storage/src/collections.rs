@@ -18,6 +18,8 @@ pub const JOBS: &str = "jobs";
 pub const JOBS_FINISHED: &str = "finished";
 /// Leases that processes hold on a role.
 pub const LEASES: &str = "leases";
+/// The duties of who leads, and which run of each was enqueued last.
+pub const DUTIES: &str = "duties";
 /// Processes and when each was last seen.
 pub const PROCESSES: &str = "processes";
 /// Sealed secrets.
@@ -37,6 +39,7 @@ pub const ALL: &[&str] = &[
     NONCES,
     JOBS,
     LEASES,
+    DUTIES,
     PROCESSES,
     SECRETS,
     SWITCHES,

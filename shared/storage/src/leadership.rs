@@ -2,14 +2,16 @@
 
 use std::time::Duration;
 
-use bson::{Document, doc};
+use bson::{Bson, Document, doc};
 use certfleet_domain::ServerId;
+use futures_util::TryStreamExt;
 use mongodb::error::{Error as MongoError, ErrorKind, WriteFailure};
 use mongodb::options::ReturnDocument;
 use mongodb::{Collection, Database};
 
 use crate::collections::LEASES;
 use crate::error::{DUPLICATE_KEY, StorageError};
+use crate::group::{Row, Unit, Write};
 
 /// The role of the scheduler that leads.
 pub const SCHEDULER: &str = "scheduler";
@@ -78,6 +80,35 @@ impl Leadership {
             .update_one(filter, vec![doc! { "$set": { "expires_at": "$$NOW" } }])
             .await?;
         Ok(())
+    }
+
+    /// The unit that does nothing but hold in this term, and only in it. What it is joined with is done while the role is
+    /// this holder's, or never: it writes to the lease, so that a change of hands cannot happen beside it.
+    pub(crate) fn in_term(role: &'static str, me: ServerId, term: Term) -> Unit {
+        Unit::of(Write::Update {
+            row: Row::new(LEASES, role),
+            guard: doc! { "holder": me.to_string(), "term": term.0 },
+            update: Bson::Document(doc! { "$currentDate": { "acted_at": true } }),
+        })
+    }
+
+    /// How long another than `me` has the role from now, if another has it: to the millisecond, and rounded up.
+    pub async fn held_by_another(&self, me: ServerId) -> Result<Option<Duration>, StorageError> {
+        let left = doc! { "$subtract": ["$expires_at", "$$NOW"] };
+        let pipeline = [
+            doc! { "$match": { "_id": self.role, "holder": { "$ne": me.to_string() } } },
+            doc! { "$project": { "left": left } },
+        ];
+        let lease = self
+            .collection
+            .aggregate(pipeline)
+            .await?
+            .try_next()
+            .await?;
+        let left = lease.and_then(|lease| u64::try_from(lease.get_i64("left").ok()?).ok());
+        Ok(left
+            .filter(|left| *left > 0)
+            .map(|left| Duration::from_millis(left + 1)))
     }
 
     /// Who has the role, if anybody has.

@@ -23,6 +23,7 @@ mod repositories;
 mod retention;
 mod store;
 mod switches;
+mod timetable;
 pub mod tx;
 mod vault;
 
@@ -40,4 +41,5 @@ pub use repositories::{
 pub use retention::{Keep, Removed, Retention};
 pub use store::Store;
 pub use switches::{Maintenance, SwitchBoard, Switches};
+pub use timetable::{LastRun, Look, Run, Timetable};
 pub use vault::{SecretName, Vault, VaultError};

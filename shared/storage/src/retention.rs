@@ -27,6 +27,11 @@ pub struct Removed {
 }
 
 impl Removed {
+    /// Whether there was nothing to remove.
+    pub fn is_nothing(&self) -> bool {
+        *self == Self::default()
+    }
+
     /// Whether a step was full, so that there is more to remove.
     pub fn more(&self) -> bool {
         let most = self.nonces.max(self.orders).max(self.authorizations);
@@ -37,10 +42,14 @@ impl Removed {
 /// From when on what has ended is kept; what ended before may go.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Keep {
+    /// Nonces that some replica may still take at this moment.
+    pub nonces_since: Timestamp,
     /// Orders that expired after this.
     pub orders_since: Timestamp,
     /// Authorizations that expired after this.
     pub authorizations_since: Timestamp,
+    /// Jobs, for so long after they finished.
+    pub jobs: Duration,
 }
 
 /// Removal of what has served its time.
@@ -57,14 +66,17 @@ impl Retention {
         }
     }
 
-    /// One step: nonces that no replica takes any more at `now`, and orders and authorizations that are not to be
-    /// kept. Certificates are kept, and so are orders that are being signed.
-    pub async fn step(&self, now: Timestamp, keep: Keep) -> Result<Removed, StorageError> {
+    /// One step: nonces that no replica takes any more, and orders and authorizations that are not to be kept.
+    /// Certificates are kept, and so are orders that are being signed.
+    pub async fn step(&self, keep: Keep) -> Result<Removed, StorageError> {
         let mut settled = expired_before(keep.orders_since);
         settled.insert("state.status", doc! { "$ne": "processing" });
         let authorizations = expired_before(keep.authorizations_since);
         Ok(Removed {
-            nonces: self.nonces.forget_expired(now, STEP.unsigned_abs()).await?,
+            nonces: self
+                .nonces
+                .forget_expired(keep.nonces_since, STEP.unsigned_abs())
+                .await?,
             orders: self.remove(ORDERS, settled).await?,
             authorizations: self.remove(AUTHORIZATIONS, authorizations).await?,
         })

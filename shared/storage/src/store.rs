@@ -18,6 +18,7 @@ use crate::repositories::{
 };
 use crate::retention::Retention;
 use crate::switches::SwitchBoard;
+use crate::timetable::Timetable;
 
 /// The database. Clones share its connections and its group commit.
 #[derive(Clone)]
@@ -97,6 +98,11 @@ impl Store {
     /// The lease on a role that one process at a time may have.
     pub fn leadership(&self, role: &'static str) -> Leadership {
         Leadership::new(&self.database, role)
+    }
+
+    /// The timetable of the duties of whoever has the role.
+    pub fn timetable(&self, role: &'static str) -> Timetable {
+        Timetable::new(&self.database, self.jobs.clone(), role)
     }
 
     /// Removal of what has served its time.

@@ -1,73 +1,57 @@
-use std::sync::Arc;
 use std::time::Duration;
 
-use certfleet_domain::{Clock, Timestamp};
-use certfleet_storage::{Keep, Removed, StorageError, Store};
-use futures_util::FutureExt;
-use futures_util::future::BoxFuture;
+use certfleet_domain::Timestamp;
+use certfleet_jobs::Job;
+use certfleet_service_kit::settings::Scheduler;
 
 use super::Duty;
+use crate::slot::Slot;
 
-/// Removes what has served its time, in small steps, one after the other as long as there is more.
-pub struct RetentionDuty {
-    /// The database.
-    pub store: Store,
-    /// How long orders are kept after they expired.
-    pub orders: Duration,
-    /// How long authorizations are kept after they expired.
-    pub authorizations: Duration,
-    /// How long jobs are kept after they finished.
-    pub jobs: Duration,
-    /// When it is.
-    pub clock: Arc<dyn Clock>,
-}
-
-impl Duty for RetentionDuty {
-    fn name(&self) -> &'static str {
-        "retention"
-    }
-
-    fn interval(&self) -> Duration {
-        Duration::from_secs(60)
-    }
-
-    fn run(&self) -> BoxFuture<'_, Result<String, StorageError>> {
-        self.remove().boxed()
+/// What has served its time is removed.
+pub fn duty(settings: &Scheduler) -> Duty {
+    let (orders, authorizations) = (settings.retain_orders, settings.retain_authorizations);
+    let jobs_for = settings.retain_jobs.as_secs();
+    Duty {
+        name: "retention",
+        every: Duration::from_secs(60),
+        job: Box::new(move |Slot { due, since }| Job::ApplyRetention {
+            due: due.unix_timestamp(),
+            since: since.unix_timestamp(),
+            orders_before: before(due, orders),
+            authorizations_before: before(due, authorizations),
+            jobs_for,
+        }),
     }
 }
 
-impl RetentionDuty {
-    async fn remove(&self) -> Result<String, StorageError> {
-        let retention = self.store.retention();
-        if retention.keep_finished_jobs(self.jobs).await? {
-            tracing::info!(time = ?self.jobs, "finished jobs are kept for another time from now on");
-        }
-        let now = self.clock.now();
-        let keep = Keep {
-            orders_since: before(now, self.orders),
-            authorizations_since: before(now, self.authorizations),
+/// So long before, in Unix seconds; 0 if that is earlier.
+fn before(at: Timestamp, time: Duration) -> i64 {
+    let seconds = i64::try_from(time.as_secs()).unwrap_or(i64::MAX);
+    at.unix_timestamp().saturating_sub(seconds).max(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_run_says_what_may_go() {
+        let settings = Scheduler {
+            retain_orders: Duration::from_secs(1000),
+            retain_authorizations: Duration::MAX,
+            retain_jobs: Duration::from_secs(7),
+            ..Scheduler::default()
         };
-        let mut total = Removed::default();
-        loop {
-            let step = retention.step(now, keep).await?;
-            total.nonces += step.nonces;
-            total.orders += step.orders;
-            total.authorizations += step.authorizations;
-            if !step.more() {
-                return Ok(format!(
-                    "{} nonces, {} orders and {} authorizations removed",
-                    total.nonces, total.orders, total.authorizations
-                ));
-            }
-        }
+        let due = Timestamp::UNIX_EPOCH + Duration::from_secs(5000);
+        let since = due - Duration::from_secs(60);
+        let job = (duty(&settings).job)(Slot { due, since });
+        let expected = Job::ApplyRetention {
+            due: 5000,
+            since: 4940,
+            orders_before: 4000,
+            authorizations_before: 0,
+            jobs_for: 7,
+        };
+        assert_eq!(job, expected);
     }
-}
-
-/// So long before now; the beginning of time if that is later.
-fn before(now: Timestamp, time: Duration) -> Timestamp {
-    time::Duration::try_from(time)
-        .ok()
-        .and_then(|time| now.checked_sub(time))
-        .unwrap_or(Timestamp::UNIX_EPOCH)
-        .max(Timestamp::UNIX_EPOCH)
 }

@@ -16,7 +16,8 @@ const TTL: Duration = Duration::from_secs(15);
 
 enum Answer {
     Held(i64),
-    Taken,
+    /// By another, for so long.
+    Taken(Duration),
     Trouble,
     Silence,
 }
@@ -31,13 +32,23 @@ struct Scripted {
 }
 
 impl Role for Scripted {
+    async fn held_by_another(&self) -> Result<Option<Duration>, StorageError> {
+        let mut answers = self.answers.lock().expect("a lock");
+        let Some(Answer::Taken(left)) = answers.front() else {
+            return Ok(None);
+        };
+        let left = *left;
+        answers.pop_front();
+        self.note();
+        Ok(Some(left))
+    }
+
     async fn hold(&self) -> Result<Option<Term>, StorageError> {
-        let at = self.epoch.elapsed();
-        self.asked.lock().expect("a lock").push(at);
+        self.note();
         let next = self.answers.lock().expect("a lock").pop_front();
         match next {
             Some(Answer::Held(term)) => Ok(Some(Term(term))),
-            Some(Answer::Taken) => Ok(None),
+            Some(Answer::Taken(_)) => Ok(None),
             Some(Answer::Trouble) => Err(StorageError::ShuttingDown),
             Some(Answer::Silence) => std::future::pending().await,
             None => {
@@ -50,6 +61,13 @@ impl Role for Scripted {
     async fn step_down(&self, term: Term) -> Result<(), StorageError> {
         self.stepped_down.lock().expect("a lock").push(term);
         Ok(())
+    }
+}
+
+impl Scripted {
+    fn note(&self) {
+        let at = self.epoch.elapsed();
+        self.asked.lock().expect("a lock").push(at);
     }
 }
 
@@ -118,13 +136,18 @@ fn seconds(text: u64) -> Duration {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_standby_asks_again_and_again_and_a_leader_renews() {
+async fn a_standby_looks_again_and_again_and_a_leader_renews() {
     use Answer::{Held, Taken};
-    let (offices, role) = play(vec![Taken, Taken, Held(4), Held(4), Held(4)]).await;
+    let long = Taken(seconds(12));
+    // Not a moment later than the lease ends.
+    let nearly_over = Taken(Duration::from_millis(250));
+    let (offices, role) = play(vec![long, nearly_over, Held(4), Held(4), Held(4)]).await;
+    let begin = Duration::from_millis(1_250);
     // The answer after the last of these is that another has it.
-    assert_eq!(offices, [(4, seconds(10), seconds(25))]);
+    assert_eq!(offices, [(4, begin, begin + seconds(15))]);
     let asked = role.asked.into_inner().expect("a lock");
-    assert_eq!(asked, [0, 5, 10, 15, 20, 25].map(seconds));
+    let due = [0, 1_000, 1_250, 6_250, 11_250, 16_250].map(Duration::from_millis);
+    assert_eq!(asked, due);
 }
 
 #[tokio::test(start_paused = true)]

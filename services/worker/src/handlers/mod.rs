@@ -3,15 +3,18 @@
 //! A handler reads what is stored, does its work with no transaction open, and writes the result together with the
 //! end of its lease. It may be killed anywhere and run again from the start.
 
+mod apply_retention;
 mod issue_server_certificate;
+mod recover_work;
 mod sign_certificate;
 mod validate_challenge;
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use certfleet_domain::{Clock, InvalidTransition};
+use certfleet_domain::{Clock, InvalidTransition, Timestamp};
 use certfleet_jobs::{Job, Lease, Outcome};
-use certfleet_storage::{CommitError, StorageError, Store, Unit, Vault, VaultError};
+use certfleet_storage::{CommitError, Keep, StorageError, Store, Unit, Vault, VaultError};
 use certfleet_validation::Validator;
 
 use crate::issuing::Issuing;
@@ -29,7 +32,7 @@ pub struct Handlers {
     /// The clock.
     pub clock: Arc<dyn Clock>,
     /// How long a proven authorization counts.
-    pub authorization_lifetime: std::time::Duration,
+    pub authorization_lifetime: Duration,
 }
 
 /// Why a handler did not come to its end.
@@ -98,6 +101,22 @@ impl Handlers {
                 Job::IssueServerCertificate {
                     authority, names, ..
                 } => self.issue_server_certificate(lease, authority, names).await,
+                Job::RecoverWork { .. } => self.recover_work(lease).await,
+                Job::ApplyRetention {
+                    due,
+                    orders_before,
+                    authorizations_before,
+                    jobs_for,
+                    ..
+                } => {
+                    let keep = Keep {
+                        nonces_since: moment(*due)?,
+                        orders_since: moment(*orders_before)?,
+                        authorizations_since: moment(*authorizations_before)?,
+                        jobs: Duration::from_secs(*jobs_for),
+                    };
+                    self.apply_retention(lease, keep).await
+                }
             };
             match done {
                 Err(HandlerError::Changed) => {}
@@ -118,7 +137,9 @@ impl Handlers {
                 ..
             } => self.give_up_validation(*authorization, *challenge).await,
             Job::SignCertificate { order } => self.give_up_signing(*order).await,
-            Job::IssueServerCertificate { .. } => Ok(Unit::default()),
+            Job::IssueServerCertificate { .. }
+            | Job::RecoverWork { .. }
+            | Job::ApplyRetention { .. } => Ok(Unit::default()),
         }
     }
 
@@ -143,4 +164,10 @@ impl Handlers {
             Err(CommitError::Storage(error)) => Err(error.into()),
         }
     }
+}
+
+/// A moment as jobs have it: in Unix seconds.
+fn moment(seconds: i64) -> Result<Timestamp, HandlerError> {
+    Timestamp::from_unix_timestamp(seconds)
+        .map_err(|error| HandlerError::Lasting(format!("{seconds} is no time: {error}")))
 }

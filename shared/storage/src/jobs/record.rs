@@ -43,7 +43,7 @@ pub struct JobError {
 
 impl JobState {
     /// The state of this name.
-    pub(super) fn of_name(name: &str) -> Option<Self> {
+    pub(crate) fn of_name(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|state| state.name() == name)
     }
 }

@@ -284,10 +284,12 @@ async fn the_retention_goes_by_ids() {
     let step = async || {
         let limit = now() - time::Duration::days(90);
         let keep = Keep {
+            nonces_since: now(),
             orders_since: limit,
             authorizations_since: limit,
+            jobs: Duration::from_secs(3600),
         };
-        let removed = space.store.retention().step(now(), keep).await;
+        let removed = space.store.retention().step(keep).await;
         removed.expect("a step").nonces
     };
     let seen = profiled(&space, NONCES, async || assert_eq!(step().await, 10)).await;

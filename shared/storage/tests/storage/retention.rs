@@ -48,10 +48,12 @@ async fn what_expired_before_the_limit_is_removed() {
     store.commit(unit).await.expect("written");
 
     let keep = Keep {
+        nonces_since: now(),
+        jobs: WaitTime::from_secs(7 * 86_400),
         orders_since: limit,
         authorizations_since: limit,
     };
-    let removed = store.retention().step(now(), keep).await.expect("a step");
+    let removed = store.retention().step(keep).await.expect("a step");
     let due = Removed {
         nonces: 0,
         orders: 1,
@@ -75,10 +77,12 @@ async fn authorizations_and_orders_have_times_of_their_own() {
     let insert = store.orders.insert(&expired).expect("a unit");
     store.commit(insert).await.expect("written");
     let keep = Keep {
+        nonces_since: now(),
+        jobs: WaitTime::from_secs(7 * 86_400),
         orders_since: limit - Duration::days(30),
         authorizations_since: limit,
     };
-    let removed = store.retention().step(now(), keep).await;
+    let removed = store.retention().step(keep).await;
     assert_eq!(removed.expect("a step"), Removed::default());
 }
 

@@ -1,0 +1,35 @@
+//! Removes what has served its time, in small steps, one after the other as long as there is more.
+
+use certfleet_jobs::Lease;
+use certfleet_storage::{Keep, Unit};
+
+use super::{HandlerError, Handlers};
+
+impl Handlers {
+    pub(super) async fn apply_retention(
+        &self,
+        lease: &Lease,
+        keep: Keep,
+    ) -> Result<(), HandlerError> {
+        let retention = self.store.retention();
+        if retention.keep_finished_jobs(keep.jobs).await? {
+            tracing::info!(time = ?keep.jobs, "finished jobs are kept for another time from now on");
+        }
+        loop {
+            let removed = retention.step(keep).await?;
+            if !removed.is_nothing() {
+                let (nonces, orders) = (removed.nonces, removed.orders);
+                let authorizations = removed.authorizations;
+                tracing::info!(
+                    nonces,
+                    orders,
+                    authorizations,
+                    "removed what has served its time"
+                );
+            }
+            if !removed.more() {
+                return self.finish(lease, Unit::default()).await;
+            }
+        }
+    }
+}
