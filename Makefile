@@ -5,7 +5,7 @@ SHELL := bash
 .ONESHELL:
 .SILENT:
 .DEFAULT_GOAL := help
-.PHONY: help up test check bench toolchain
+.PHONY: help up test check bench drill toolchain
 
 SERVICES := -p certfleet -p certfleet-api -p certfleet-worker -p certfleet-scheduler
 
@@ -42,6 +42,12 @@ bench: toolchain ## Compare certfleet with Caddy and Pebble on this machine; ARG
 	scripts/get-test-tools
 	cargo build --release $(SERVICES) -p certfleet-load-tests
 	exec target/release/certfleet-load-tests bench $(ARGS)
+
+drill: toolchain ## Break a running cluster in every way it must survive; ARGS="primary zone" for some, "--list" for all
+	export CERTFLEET_MONGOD="$$(scripts/get-mongod)"
+	scripts/get-test-tools
+	cargo build --workspace --bins
+	exec target/debug/certfleet-drills $(ARGS)
 
 toolchain:
 	command -v cargo >/dev/null || { echo "make: cargo is missing: install Rust 1.90 or newer" >&2; exit 1; }

@@ -21,11 +21,51 @@ use crate::launch::{Binaries, Launched, without_settings};
 
 /// How long it may take from nothing to the first certificate, on a busy machine.
 const START_WITHIN: Duration = Duration::from_secs(180);
+/// How long it may take to end.
+const STOP_WITHIN: Duration = Duration::from_secs(90);
 /// Between two looks at something that nothing announces.
 const PAUSE: Duration = Duration::from_millis(50);
 /// How long a claim lasts. Shorter than in production, so that what a killed worker had in hand is taken up again
 /// within the patience of a test.
 const LEASE: &str = "10s";
+
+/// How a cluster is to be.
+#[derive(Debug, Clone)]
+pub struct Plan {
+    /// The name under which its logs are kept when it has ended.
+    pub name: String,
+    /// How many API replicas.
+    pub api: u32,
+    /// How many workers.
+    pub worker: u32,
+    /// How many schedulers.
+    pub scheduler: u32,
+    /// The mongod to run; the one of the tests if there is none.
+    pub mongod: Option<PathBuf>,
+    /// Settings, and whatever else is in the environment.
+    pub environment: Vec<(String, String)>,
+}
+
+impl Plan {
+    /// Two of each.
+    pub fn new(name: &str) -> Self {
+        Self {
+            name: name.to_owned(),
+            api: 2,
+            worker: 2,
+            scheduler: 2,
+            mongod: None,
+            environment: Vec::new(),
+        }
+    }
+
+    /// With this in the environment.
+    #[must_use]
+    pub fn with(mut self, name: &str, value: impl Into<String>) -> Self {
+        self.environment.push((name.to_owned(), value.into()));
+        self
+    }
+}
 
 /// A running cluster.
 pub struct Cluster {
@@ -33,7 +73,7 @@ pub struct Cluster {
     data: PathBuf,
     answers: ChallengeServer,
     port: u16,
-    _launched: Launched,
+    launched: Launched,
 }
 
 /// What the challenge server runs on: the runtime of a test ends with it.
@@ -97,7 +137,8 @@ impl Cluster {
     async fn of_this_program() -> Result<&'static Self> {
         let started = CLUSTER
             .get_or_init(async || {
-                let starting = RUNTIME.spawn(Self::start());
+                let plan = Plan::new("log").with("CERTFLEET_WORKER_LEASE", LEASE);
+                let starting = RUNTIME.spawn(Self::start(plan));
                 let started = starting.await.unwrap_or_else(|panic| Err(panic.into()));
                 started.map_err(|error| format!("{error:#}"))
             })
@@ -107,7 +148,8 @@ impl Cluster {
             .map_err(|error| anyhow::anyhow!("no cluster: {error}"))
     }
 
-    async fn start() -> Result<Self> {
+    /// Starts one, and waits until it has issued its first certificate.
+    pub async fn start(plan: Plan) -> Result<Self> {
         // Another library may have been first.
         let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
         let binaries = Binaries::find()?;
@@ -115,7 +157,7 @@ impl Cluster {
             .prefix("certfleet-system-")
             .tempdir()?
             .keep();
-        let mongod = MongodBinary::find(None, &tools_directory()).await?;
+        let mongod = MongodBinary::find(plan.mongod.as_deref(), &tools_directory()).await?;
         let ports = pick_free_ports(4)?;
         let port = ports[0];
         let challenges = Ports {
@@ -125,9 +167,9 @@ impl Cluster {
             management: 0,
         };
         let arguments = [
-            ("--api", "2".to_owned()),
-            ("--worker", "2".to_owned()),
-            ("--scheduler", "2".to_owned()),
+            ("--api", plan.api.to_string()),
+            ("--worker", plan.worker.to_string()),
+            ("--scheduler", plan.scheduler.to_string()),
             ("--port", port.to_string()),
             ("--mongod", mongod.path().display().to_string()),
             ("--http01-port", challenges.http01.to_string()),
@@ -139,9 +181,8 @@ impl Cluster {
             .flat_map(|(name, value)| [name.to_owned(), value])
             .chain(["--json".to_owned()])
             .collect();
-        let environment = [("CERTFLEET_WORKER_LEASE", LEASE)];
-        let logs = binaries.logs("log");
-        let mut launched = Launched::start(&binaries, &data, &logs, &arguments, &environment)?;
+        let logs = binaries.logs(&plan.name);
+        let mut launched = Launched::start(&binaries, &data, &logs, &arguments, &plan.environment)?;
         await_start(&data, &logs, &mut launched).await?;
         Ok(Self {
             manifest: Manifest::read(&data)?,
@@ -149,8 +190,13 @@ impl Cluster {
             // Not before: the start answers the challenge of its own certificate on one of these ports.
             answers: ChallengeServer::start_on(challenges).await,
             port,
-            _launched: launched,
+            launched,
         })
+    }
+
+    /// Has it end, and waits until all that it started has. Gives where its logs are kept.
+    pub async fn stop(self) -> Result<PathBuf> {
+        self.launched.stop(STOP_WITHIN).await
     }
 
     /// The URL of the default authority's directory, as people give it to their clients.
@@ -200,9 +246,15 @@ impl Cluster {
 
     /// Runs the operator's command on this cluster; gives what became of it.
     pub fn certfleet(&self, arguments: &[&str]) -> Result<Output> {
+        self.certfleet_in(self.database_name(), arguments)
+    }
+
+    /// The same, in another database of the replica set.
+    pub fn certfleet_in(&self, database: &str, arguments: &[&str]) -> Result<Output> {
         let mut command = Command::new(Binaries::find()?.certfleet());
         without_settings(&mut command);
         command
+            .env("CERTFLEET_DATABASE_NAME", database)
             .arg("--config")
             .arg(self.data.join("certfleet.yaml"))
             .args(arguments)
@@ -303,20 +355,29 @@ impl Cluster {
 
     /// How many requests each API replica has answered, by its index.
     pub async fn requests_answered(&self) -> Result<BTreeMap<u32, u64>> {
-        let mut answered = BTreeMap::new();
+        self.counters("api", "certfleet_http_requests_total", "/acme/")
+            .await
+    }
+
+    /// A counter of each process of a service that answers, by its index: the sum over the label sets that contain a
+    /// text.
+    pub async fn counters(
+        &self,
+        service: &str,
+        name: &str,
+        label: &str,
+    ) -> Result<BTreeMap<u32, u64>> {
+        let mut counters = BTreeMap::new();
         for process in self.processes()? {
-            if process.service == "api" {
-                let text = reqwest::get(format!("{}/metrics", process.management))
+            if process.service == service {
+                let metrics = reqwest::get(format!("{}/metrics", process.management))
                     .await?
                     .text()
                     .await?;
-                answered.insert(
-                    process.index,
-                    sum_of(&text, "certfleet_http_requests_total", "/acme/"),
-                );
+                counters.insert(process.index, sum_of(&metrics, name, label));
             }
         }
-        Ok(answered)
+        Ok(counters)
     }
 
     /// The end of a process's log, for messages.

@@ -49,6 +49,23 @@ impl Database {
         Ok(hello.get_str("primary").context("no primary")?.to_owned())
     }
 
+    /// Whether the member at this address (`mongodb://host:port`) is the primary or a secondary at this moment.
+    pub async fn is_in_its_set(member: &str) -> bool {
+        let uri = format!(
+            "{}/?directConnection=true&serverSelectionTimeoutMS=500",
+            member.trim_end_matches('/')
+        );
+        let Ok(client) = Client::with_uri_str(uri).await else {
+            return false;
+        };
+        let admin = client.database("admin");
+        let hello = admin.run_command(doc! { "hello": 1 }).await;
+        hello.is_ok_and(|hello| {
+            let is = |role| hello.get_bool(role).unwrap_or(false);
+            is("isWritablePrimary") || is("secondary")
+        })
+    }
+
     /// Every document, with the name of its collection.
     pub async fn all(&self) -> Result<Vec<(String, Document)>> {
         let mut all = Vec::new();

@@ -3,8 +3,13 @@
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
+use tokio::time::{Instant, sleep};
+
+/// Between two looks at a process that ends.
+const PAUSE: Duration = Duration::from_millis(50);
 
 /// Runs the command and waits for its end. A second shell waits for the end of the pipe that is this one's standard
 /// input: the test program holds the other end, which the kernel closes with it. Then the command gets SIGTERM, upon
@@ -28,14 +33,15 @@ exit "$status"
 pub(crate) struct Binaries(PathBuf);
 
 impl Binaries {
-    /// Those beside this test program.
+    /// Those beside this program, or one up if it is a test.
     pub(crate) fn find() -> Result<Self> {
         let program = std::env::current_exe()?;
-        // target/<profile>/deps/<program>
+        // target/<profile>/<program>, target/<profile>/deps/<test>
         let directory = program
             .ancestors()
-            .nth(2)
-            .context("the test program lies in no target directory")?
+            .skip(1)
+            .find(|directory| !directory.ends_with("deps"))
+            .context("the program lies in no target directory")?
             .to_owned();
         let needed = [
             "certfleet",
@@ -76,6 +82,7 @@ pub(crate) fn without_settings(command: &mut Command) {
 /// The child. It is told to end when this is dropped, and by the kernel when this process ends.
 pub(crate) struct Launched {
     child: Child,
+    logs: PathBuf,
 }
 
 impl Launched {
@@ -85,7 +92,7 @@ impl Launched {
         data: &Path,
         logs: &Path,
         arguments: &[String],
-        environment: &[(&str, &str)],
+        environment: &[(String, String)],
     ) -> Result<Self> {
         let log = std::fs::File::create(data.join("up.log"))?;
         let mut command = Command::new("/bin/sh");
@@ -97,14 +104,32 @@ impl Launched {
         command.arg("--data").arg(data).args(arguments);
         without_settings(&mut command);
         command
-            .envs(environment.iter().copied())
+            .envs(environment.iter().map(|(name, value)| (name, value)))
             .stdin(Stdio::piped())
             .stdout(log.try_clone()?)
             .stderr(log)
             // Ctrl-C is for the test program.
             .process_group(0);
         let child = command.spawn().context("/bin/sh does not start")?;
-        Ok(Self { child })
+        Ok(Self {
+            child,
+            logs: logs.to_owned(),
+        })
+    }
+
+    /// Has it end, and waits until it has. Gives where its logs are.
+    pub(crate) async fn stop(mut self, within: Duration) -> Result<PathBuf> {
+        drop(self.child.stdin.take());
+        let until = Instant::now() + within;
+        while self.has_ended()?.is_none() {
+            ensure!(
+                Instant::now() < until,
+                "it has not ended after {within:?}: {}",
+                self.logs.display()
+            );
+            sleep(PAUSE).await;
+        }
+        Ok(self.logs)
     }
 
     /// Whether it has ended, and how.

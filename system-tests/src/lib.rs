@@ -20,7 +20,7 @@ pub mod replicas;
 mod secrets;
 pub mod up;
 
-pub use cluster::{Alone, Cluster, Shared};
+pub use cluster::{Alone, Cluster, Plan, Shared};
 pub use database::Database;
 pub use names::fresh_name;
 pub use outsider::Outsider;

@@ -85,17 +85,20 @@ impl Outsider {
         Ok((status, answer.text().await?, began.elapsed()))
     }
 
+    /// Its pid.
+    pub fn pid(&self) -> Result<Pid> {
+        Ok(Pid::from_raw(i32::try_from(self.child.id())?))
+    }
+
     /// Has it read its settings again.
     pub fn reload(&self) -> Result<()> {
-        let pid = Pid::from_raw(i32::try_from(self.child.id())?);
-        Ok(kill(pid, Signal::SIGHUP)?)
+        Ok(kill(self.pid()?, Signal::SIGHUP)?)
     }
 
     /// Ends it by SIGTERM; gives how it ended, and after how long.
     pub async fn end(&mut self) -> Result<(ExitStatus, Duration)> {
-        let pid = Pid::from_raw(i32::try_from(self.child.id())?);
         let began = Instant::now();
-        kill(pid, Signal::SIGTERM)?;
+        kill(self.pid()?, Signal::SIGTERM)?;
         loop {
             if let Some(status) = self.child.try_wait()? {
                 return Ok((status, began.elapsed()));

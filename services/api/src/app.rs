@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration as WaitTime;
 
 use certfleet_acme::{NonceKeys, SpendableNonce};
+use certfleet_crash_points::{CrashPoint, reach};
 use certfleet_data_kit::{Authorities, PressureGuard};
 use certfleet_domain::{AuthorityName, Clock, SystemRng, Timestamp};
 use certfleet_jobs::{Job, JobKey};
@@ -129,11 +130,13 @@ impl App {
         let mut look = enqueued == Enqueued::Before;
         loop {
             if look && self.is_over(&awaited.key).await? {
+                reach(CrashPoint::JobAwaited);
                 return Ok(());
             }
             let left = until.saturating_duration_since(Instant::now());
             // The change feed is a hint: look again now and then.
             if left.is_zero() || awaited.watching.heard(left.min(LOOK)).await {
+                reach(CrashPoint::JobAwaited);
                 return Ok(());
             }
             look = true;

@@ -7,6 +7,7 @@ use axum::extract::{Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
 use certfleet_acme::SpendableNonce;
+use certfleet_crash_points::{CrashPoint, reach};
 use certfleet_domain::ProblemKind;
 use certfleet_storage::{CommitError, NonceSpent, StorageError, Unit};
 use tokio::task::JoinHandle;
@@ -34,6 +35,7 @@ enum Stage {
 impl Ticket {
     /// From here on the nonce is to be spent.
     pub fn hold(&self, nonce: SpendableNonce) {
+        reach(CrashPoint::RequestVerified);
         self.put(Stage::Held(nonce));
     }
 
@@ -55,6 +57,7 @@ impl Ticket {
         match self.take() {
             Stage::Held(nonce) => {
                 let fate = app.store.nonces.spend_with(nonce.id(), unit).await;
+                reach(CrashPoint::RequestApplied);
                 match &fate {
                     Err(error) if error.is_spent_nonce() => self.put(Stage::Replayed),
                     // Nothing was applied, so the nonce is there to be spent.

@@ -7,6 +7,7 @@
 use std::future::pending;
 use std::time::Duration;
 
+use certfleet_crash_points::{CrashPoint, reach};
 use certfleet_domain::ServerId;
 use certfleet_storage::{Leadership, StorageError, Term};
 use tokio::time::error::Elapsed;
@@ -182,6 +183,7 @@ impl<R: Role> Elector<R> {
     }
 
     async fn step_down(&self, term: Term) {
+        reach(CrashPoint::LeadToBeGivenUp);
         match timeout(STEP_DOWN_WITHIN, self.role.step_down(term)).await {
             Ok(Ok(())) => tracing::info!(term = term.0, "stepped down"),
             Ok(Err(error)) => tracing::warn!(%error, "the lease is left to end by itself"),

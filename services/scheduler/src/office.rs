@@ -6,6 +6,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use certfleet_crash_points::{CrashPoint, reach};
 use certfleet_domain::{ServerId, Timestamp};
 use certfleet_storage::{CommitError, LastRun, Look, Run, StorageError, Store, Term, Timetable};
 use tokio::time::sleep;
@@ -70,6 +71,7 @@ impl Drop for Tenure<'_> {
 impl Office for SchedulerOffice {
     async fn fill(&self, term: Term) {
         let _tenure = Tenure::begin(&self.leading, term);
+        reach(CrashPoint::LeadTaken);
         loop {
             let wait = match self.tick(term).await {
                 Ok(wait) => wait,
@@ -122,8 +124,10 @@ impl SchedulerOffice {
             last: before,
             job: &job,
         };
+        reach(CrashPoint::RunDue);
         match self.enqueue(term, run).await {
             Ok(()) => {
+                reach(CrashPoint::RunEnqueued);
                 tracing::debug!(duty = duty.name, due = %slot.due, "enqueued");
                 self.metrics
                     .enqueued(duty.name, (look.now - slot.due).unsigned_abs());

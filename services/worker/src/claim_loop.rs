@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use certfleet_crash_points::{CrashPoint, reach};
 use certfleet_domain::{Clock, ServerId, SystemRng};
 use certfleet_jobs::{Lease, Room};
 use certfleet_storage::jobs::{Claimer, JobFeed};
@@ -147,7 +148,14 @@ pub async fn renew_leases(claimer: Claimer, crew: Crew) {
     loop {
         tokio::time::sleep(every).await;
         let held = crew.held();
-        match claimer.renew(&held).await {
+        if !held.is_empty() {
+            reach(CrashPoint::LeasesDue);
+        }
+        let renewed = claimer.renew(&held).await;
+        if !held.is_empty() {
+            reach(CrashPoint::LeasesRenewed);
+        }
+        match renewed {
             Ok(lost) => crew.discard(&lost),
             Err(error) => tracing::warn!(%error, "leases are not renewed"),
         }

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use certfleet_crash_points::{CrashPoint, reach};
 use certfleet_domain::{LeaseToken, SystemRng};
 use certfleet_jobs::{Backoff, JobKey, Lane, Lease, Outcome, Room};
 use certfleet_storage::Unit;
@@ -130,6 +131,7 @@ impl Crew {
     }
 
     async fn carry_out(&self, lease: &Lease) {
+        reach(CrashPoint::JobInHand);
         let kind = lease.job.kind();
         let timer = self.metrics.started(kind);
         let handled = self
@@ -169,10 +171,12 @@ impl Crew {
                 ("dead", self.handlers.give_up(lease).await)
             }
         };
+        reach(CrashPoint::AttemptFailed);
         let written = match result {
             Ok(result) => self.handlers.end(lease, &outcome, result).await,
             Err(error) => Err(error),
         };
+        reach(CrashPoint::AttemptEnded);
         if let Err(error) = written {
             tracing::warn!(job = %lease.key, %error, "the end of the attempt is not written; the lease will run out");
         }
@@ -181,6 +185,9 @@ impl Crew {
 
     /// Waits for the jobs in hand, until `deadline` at most; those still running then are handed back.
     pub async fn drain(&self, deadline: std::time::Duration) {
+        if !self.tasks.is_empty() {
+            reach(CrashPoint::Draining);
+        }
         self.tasks.close();
         if tokio::time::timeout(deadline, self.tasks.wait())
             .await

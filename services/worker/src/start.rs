@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use anyhow::Context as _;
+use certfleet_crash_points::{CrashPoint, reach};
 use certfleet_data_kit::{
     Authorities, await_database, await_keks, check_queue, check_switches, register, store, vault,
     watch_switches,
@@ -66,6 +67,7 @@ pub async fn work(context: Context<WorkerSettings>) -> anyhow::Result<()> {
         version: env!("CARGO_PKG_VERSION"),
     };
     let registration = register(&store, process).await?;
+    reach(CrashPoint::WorkerRegistered);
     let claimer = || {
         store
             .jobs

@@ -7,6 +7,7 @@
 
 use std::time::Duration;
 
+use certfleet_crash_points::{CrashPoint, reach};
 use certfleet_domain::SystemRng;
 use mongodb::error::{
     Error as MongoError, TRANSIENT_TRANSACTION_ERROR, UNKNOWN_TRANSACTION_COMMIT_RESULT,
@@ -116,7 +117,9 @@ async fn attempt<B: Body>(
     start(session, options).await?;
     match body.run(session).await {
         Ok(output) => {
+            reach(CrashPoint::TransactionOpen);
             commit(session, started).await?;
+            reach(CrashPoint::TransactionCommitted);
             Ok(Ok(output))
         }
         Err(abort) => {

@@ -126,8 +126,14 @@ async fn initiate(hosts: &[String]) -> Result<(), Error> {
     let configuration = doc! {
         "_id": SET_NAME,
         "members": members,
-        // Elections in seconds: these members share one machine, and no network makes their heartbeats late.
-        "settings": { "electionTimeoutMillis": 2000, "heartbeatIntervalMillis": 500 },
+        // Elections in seconds: these members share one machine, and no network makes their heartbeats late. A new primary
+        // takes no write before it has heard from all members, or their heartbeats have timed out: 10 s otherwise, for
+        // which a member that hangs, and does not die, would hold up everybody.
+        "settings": {
+            "electionTimeoutMillis": 2000,
+            "heartbeatIntervalMillis": 500,
+            "heartbeatTimeoutSecs": 2,
+        },
     };
     match run(&hosts[0], doc! { "replSetInitiate": configuration }).await {
         Ok(_) => Ok(()),

@@ -10,6 +10,7 @@ use cargo_metadata::{DependencyKind, Metadata, MetadataCommand, PackageId};
 /// its own affair, but for the rules below.
 const SHARED: &[(&str, &[&str])] = &[
     ("domain", &[]),
+    ("crash-points", &[]),
     ("acme", &["domain"]),
     ("jobs", &["domain"]),
     ("secrets", &["domain"]),
@@ -18,7 +19,15 @@ const SHARED: &[(&str, &[&str])] = &[
     ("signer", &["domain", "pki"]),
     (
         "storage",
-        &["domain", "acme", "jobs", "secrets", "audit", "pki"],
+        &[
+            "domain",
+            "crash-points",
+            "acme",
+            "jobs",
+            "secrets",
+            "audit",
+            "pki",
+        ],
     ),
     ("validation", &["domain", "acme"]),
     ("upstream", &["domain", "acme", "pki"]),

@@ -12,7 +12,6 @@ mod authorities;
 mod clients;
 mod draining;
 mod fairness;
-mod faults;
 mod foreign_kek;
 mod orders;
 mod pressure;

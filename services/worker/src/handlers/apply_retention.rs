@@ -1,5 +1,6 @@
 //! Removes what has served its time, in small steps, one after the other as long as there is more.
 
+use certfleet_crash_points::{CrashPoint, reach};
 use certfleet_jobs::Lease;
 use certfleet_storage::{Keep, Unit};
 
@@ -11,12 +12,14 @@ impl Handlers {
         lease: &Lease,
         keep: Keep,
     ) -> Result<(), HandlerError> {
+        reach(CrashPoint::RetentionBegun);
         let retention = self.store.retention();
         if retention.keep_finished_jobs(keep.jobs).await? {
             tracing::info!(time = ?keep.jobs, "finished jobs are kept for another time from now on");
         }
         loop {
             let removed = retention.step(keep).await?;
+            reach(CrashPoint::RetentionStepped);
             if !removed.is_nothing() {
                 let (nonces, orders) = (removed.nonces, removed.orders);
                 let authorizations = removed.authorizations;

@@ -4,6 +4,7 @@
 
 use std::time::Duration;
 
+use certfleet_crash_points::{CrashPoint, reach};
 use certfleet_jobs::Lease;
 use certfleet_storage::Unit;
 
@@ -14,7 +15,9 @@ const OLDER_THAN: Duration = Duration::from_secs(60);
 
 impl Handlers {
     pub(super) async fn recover_work(&self, lease: &Lease) -> Result<(), HandlerError> {
+        reach(CrashPoint::RecoveryBegun);
         let recovered = self.store.jobs.recover(OLDER_THAN).await?;
+        reach(CrashPoint::RecoveryDone);
         let (validations, signatures) = (recovered.validations, recovered.signatures);
         if validations + signatures > 0 {
             tracing::warn!(validations, signatures, "lost jobs were brought back");

@@ -1,5 +1,6 @@
 //! Signs the certificate that an order's finalization intended, exactly as it was recorded.
 
+use certfleet_crash_points::{CrashPoint, reach};
 use certfleet_domain::{
     Certificate, CertificateId, CertificateState, Order, OrderId, OrderState, Problem, ProblemKind,
 };
@@ -18,8 +19,10 @@ impl Handlers {
         let Some((order, certificate)) = self.unsigned(order).await? else {
             return self.finish(lease, Unit::default()).await;
         };
+        reach(CrashPoint::CertificateRead);
         let result = match self.issuing.sign(&certificate).await {
             Ok(der) => {
+                reach(CrashPoint::CertificateSigned);
                 let (id, serial) = (certificate.id, certificate.serial);
                 tracing::info!(order = %order.id, certificate = %id, %serial, "signed");
                 let issued = self.store.certificates.update(&certificate.issue(der)?)?;
@@ -35,7 +38,9 @@ impl Handlers {
                 self.store.orders.update(&order.fail(problem)?)?
             }
         };
-        self.finish(lease, result).await
+        self.finish(lease, result).await?;
+        reach(CrashPoint::CertificateWritten);
+        Ok(())
     }
 
     /// The order and its intended certificate, if it is still to be signed.

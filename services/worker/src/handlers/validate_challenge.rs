@@ -1,6 +1,7 @@
 //! Finds out whether a challenge is met (RFC 8555 §8), and writes what it found.
 
 use certfleet_acme::key_authorization;
+use certfleet_crash_points::{CrashPoint, reach};
 use certfleet_domain::{
     Account, AccountStatus, Authorization, AuthorizationId, AuthorizationStatus, ChallengeId,
     ChallengeState, Problem, ProblemKind,
@@ -37,6 +38,7 @@ impl Handlers {
             return self.finish(lease, result).await;
         }
         let attempt = attempt(&authorization, challenge, &account)?;
+        reach(CrashPoint::ChallengeRead);
         let verdict = self.validator.validate(&attempt).await;
         let now = self.clock.now();
         let decided = match verdict {
@@ -51,10 +53,13 @@ impl Handlers {
             }
             Err(ValidationError::Retry { why }) => return Err(HandlerError::Passing(why)),
         };
+        reach(CrashPoint::ChallengeDecided);
         match decided {
             Ok(decided) => {
-                self.finish(lease, self.store.authorizations.update(&decided)?)
-                    .await
+                let result = self.store.authorizations.update(&decided)?;
+                self.finish(lease, result).await?;
+                reach(CrashPoint::ChallengeWritten);
+                Ok(())
             }
             // Its time ran out while we looked.
             Err(_) => self.finish(lease, Unit::default()).await,

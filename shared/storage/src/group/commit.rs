@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use certfleet_crash_points::{CrashPoint, reach};
 use mongodb::Database;
 use tokio::sync::{mpsc, oneshot};
 
@@ -70,6 +71,7 @@ impl Committer {
     /// Commits all that can be committed. Two units that touch the same document go into different transactions:
     /// the second is judged by what the first has left.
     async fn commit(&self, entries: Vec<Entry>) {
+        reach(CrashPoint::BatchGathered);
         let mut pending = entries;
         let mut suspects = Vec::new();
         let mut round = 0;

@@ -13,6 +13,7 @@ use std::collections::{BTreeSet, HashSet};
 use std::time::Duration;
 
 use bson::{Document, doc};
+use certfleet_crash_points::{CrashPoint, reach};
 use certfleet_domain::{Clock, LeaseToken, ServerId};
 use certfleet_jobs::{JobKey, JobKind, Lease, Room};
 use futures_util::TryStreamExt;
@@ -235,7 +236,10 @@ impl Claimer {
         if alike {
             filter.insert("fence", fence.0 - 1);
         }
-        let leases = match self.mark(filter, token, concern).await {
+        reach(CrashPoint::JobsFound);
+        let marked = self.mark(filter, token, concern).await;
+        reach(CrashPoint::JobsMarked);
+        let leases = match marked {
             Ok(marked) if alike && marked == leases.len() => leases,
             Ok(_) => self.marked(&keys, token).await?,
             Err(error) => {

@@ -1,0 +1,80 @@
+//! Workers stand still with work in their hands, until others have done it, and then go on.
+
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, ensure};
+use certfleet_crash_points::{CrashPoint, Strike};
+use certfleet_supervisor::Signal;
+use certfleet_system_tests::Plan;
+use futures_util::future::try_join_all;
+use nix::sys::signal::kill;
+use nix::unistd::Pid;
+use tokio::sync::Mutex;
+use tokio::time::sleep;
+
+use crate::checks::all_is_right;
+use crate::drill::Setting;
+use crate::figures::Figures;
+use crate::ground::{Ground, LEASE};
+use crate::load::{Clients, Load};
+use crate::points::Points;
+
+const WORKERS: u32 = 8;
+const CLIENTS: usize = 16;
+/// So many stand still at once.
+const AT_ONCE: usize = 5;
+/// Longer than a lease, and than what others leave lying before they take it.
+const STANDS_STILL: Duration = Duration::from_secs(LEASE.as_secs() + 3);
+const PATIENCE: Duration = Duration::from_secs(90);
+
+/// Where it hurts most: all that is left to do is to write.
+const POINTS: [CrashPoint; 5] = [
+    CrashPoint::ChallengeDecided,
+    CrashPoint::CertificateSigned,
+    CrashPoint::BatchGathered,
+    CrashPoint::TransactionOpen,
+    CrashPoint::JobInHand,
+];
+
+pub(crate) async fn run(setting: Setting) -> Result<Figures> {
+    let pauses: usize = setting.scale.of(5, 100);
+    let mut plan = Plan::new("paused-workers");
+    plan.worker = WORKERS;
+    let ground = Ground::start(plan).await?;
+    ground
+        .carry_out(async |ground| {
+            let mut figures = Figures::default();
+            let load = Load::start(ground, CLIENTS, Clients::Retrying).await?;
+            let turns = Mutex::new(POINTS.iter().cycle().take(pauses));
+            let hands = (0..AT_ONCE).map(|_| async {
+                loop {
+                    // One point at a time is armed, so that each has a worker of its own.
+                    let mut turns = turns.lock().await;
+                    let Some(point) = turns.next() else {
+                        return anyhow::Ok(());
+                    };
+                    let points = Points::of(ground, "certfleet-worker");
+                    let pid = points.strike(*point, Strike::Pause, PATIENCE).await?;
+                    drop(turns);
+                    sleep(STANDS_STILL).await;
+                    kill(Pid::from_raw(pid), Signal::SIGCONT).context("it is gone")?;
+                }
+            });
+            try_join_all(hands).await?;
+            let records = load.finish().await?;
+            figures.add("workers paused past their lease", pauses);
+            let stale = ground
+                .counters("worker", "certfleet_jobs_stale_writes_total", "")
+                .await?;
+            let refused: u64 = stale.values().sum();
+            figures.add("stale results refused by their fence", refused);
+            ensure!(
+                refused >= pauses as u64 / 2,
+                "{pauses} workers woke up with work of others in their hands, and {refused} results were refused"
+            );
+            // A stale result that was written would have changed a certificate after it was given out.
+            all_is_right(ground, &records, &mut figures).await?;
+            Ok(figures)
+        })
+        .await
+}
