@@ -3,6 +3,7 @@
 mod m0001_collections;
 mod m0002_switches;
 mod m0003_duties;
+mod m0004_queues;
 
 use crate::step::Step;
 
@@ -12,6 +13,7 @@ pub(crate) fn all() -> Vec<Step> {
         m0001_collections::step(),
         m0002_switches::step(),
         m0003_duties::step(),
+        m0004_queues::step(),
     ]
 }
 
@@ -48,6 +50,7 @@ mod tests {
                 "cfdc4b5b96418d92b2c05bce696988f1adb30007428f3c5a6e86cefedcfe90f8",
                 "ddea882328959484ffc6b0d076178d1d6229c8819bb3df7d088e939d3ae5c9a7",
                 "1cdf6a2bf76f2ffb6324f65d22573fca8162cbc40e278ca9188168bf7f115ab1",
+                "fe547272d2bc1137dd19cd599fec39439a286376e7fa23f803cfc669db4b483b",
             ]
         );
     }

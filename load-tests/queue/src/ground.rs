@@ -103,5 +103,6 @@ impl Space {
 pub fn job() -> Job {
     Job::SignCertificate {
         order: OrderId::generate(&SystemClock, &mut SystemRng),
+        authority: None,
     }
 }

@@ -1,6 +1,7 @@
 //! From settings to a working scheduler, and to its end.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use certfleet_data_kit::{await_database, register, store};
 use certfleet_domain::ServerId;
@@ -52,6 +53,10 @@ pub async fn schedule(context: Context<SchedulerSettings>) -> anyhow::Result<()>
     Ok(())
 }
 
+/// What one who stands by may need to see that a lease has ended, and to take it: `scheduler.lease_ttl` is the time after
+/// which another leads, so the lease itself is shorter by this.
+const TAKEOVER: Duration = Duration::from_millis(500);
+
 /// One who stands for the lead with these settings.
 pub fn elector(
     store: &Store,
@@ -59,13 +64,14 @@ pub fn elector(
     settings: &Scheduler,
     metrics: Metrics,
 ) -> Elector<Lease> {
+    let ttl = settings.lease_ttl.saturating_sub(TAKEOVER);
     Elector {
         role: Lease {
             role: store.leadership(SCHEDULER),
             me,
-            ttl: settings.lease_ttl,
+            ttl,
         },
-        ttl: settings.lease_ttl,
+        ttl,
         renew_every: settings.renew_every,
         metrics,
     }

@@ -118,7 +118,7 @@ impl ClaimLoop {
         Ok(taken)
     }
 
-    /// Our own buckets first, then what others have left lying.
+    /// Our own buckets first, then what others have left lying, then what replicas of a former build have enqueued.
     async fn look_around(
         &self,
         rooms: &mut [Room],
@@ -129,6 +129,11 @@ impl ClaimLoop {
         for room in rooms {
             let left = self.claimer.steal(room, clock, &mut SystemRng).await?;
             taken += self.take(left);
+            let former = self
+                .claimer
+                .claim_unqueued(room, clock, &mut SystemRng)
+                .await?;
+            taken += self.take(former);
         }
         Ok(taken)
     }

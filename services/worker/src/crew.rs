@@ -23,16 +23,34 @@ struct Held {
     lost: CancellationToken,
 }
 
-/// One party may have this part of a lane's hands at the same worker.
-const SHARE: usize = 4;
+/// How metrics call the end of work that another has by now.
+const LOST_LEASE: &str = "lost-lease";
+
+/// How many hands there are, and how many of them one party may have.
+#[derive(Debug, Clone, Copy)]
+pub struct Hands {
+    /// Of each lane.
+    pub of_lane: usize,
+    /// The most for one authority; its jobs go in the lane that depends on us alone.
+    pub per_authority: usize,
+}
+
+impl Hands {
+    /// The most for one party of a lane. An account may have a quarter of those that wait for strangers.
+    fn share(self, lane: Lane) -> usize {
+        match lane {
+            Lane::Inside => self.per_authority,
+            Lane::Outside => (self.of_lane / 4).max(1),
+        }
+    }
+}
 
 /// The jobs in hand. Clones share them.
 #[derive(Clone)]
 pub struct Crew {
     handlers: Arc<Handlers>,
     metrics: Metrics,
-    /// Of each lane.
-    hands: usize,
+    hands: Hands,
     held: Arc<Mutex<HashMap<JobKey, Held>>>,
     /// Rung when a job is out of hand.
     freed: Arc<Notify>,
@@ -42,8 +60,8 @@ pub struct Crew {
 }
 
 impl Crew {
-    /// With this many hands for each lane.
-    pub fn new(handlers: Arc<Handlers>, metrics: Metrics, hands: usize) -> Self {
+    /// With these hands.
+    pub fn new(handlers: Arc<Handlers>, metrics: Metrics, hands: Hands) -> Self {
         Self {
             handlers,
             metrics,
@@ -60,12 +78,11 @@ impl Crew {
         let held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
         Lane::ALL.map(|lane| {
             let in_hand = || held.values().filter(|held| held.lane == lane);
-            let free = self.hands.saturating_sub(in_hand().count());
-            let share = (self.hands / SHARE).max(1);
+            let free = self.hands.of_lane.saturating_sub(in_hand().count());
             Room::new(
                 lane,
                 free,
-                share,
+                self.hands.share(lane),
                 in_hand().filter_map(|held| held.party.as_deref()),
             )
         })
@@ -107,13 +124,17 @@ impl Crew {
             .insert(lease.key.clone(), held);
         let crew = self.clone();
         self.tasks.spawn(async move {
-            if lost
+            reach(CrashPoint::JobInHand);
+            let kind = lease.job.kind();
+            let timer = crew.metrics.started(kind);
+            let outcome = lost
                 .run_until_cancelled(Box::pin(crew.carry_out(&lease)))
                 .await
-                .is_none()
-            {
-                tracing::warn!(job = %lease.key, "the lease was lost; the work is stopped");
-            }
+                .unwrap_or_else(|| {
+                    tracing::warn!(job = %lease.key, "the lease was lost; the work is stopped");
+                    LOST_LEASE
+                });
+            crew.metrics.ended(kind, outcome, timer);
             crew.forget(&lease);
             crew.freed.notify_one();
         });
@@ -130,20 +151,19 @@ impl Crew {
         }
     }
 
-    async fn carry_out(&self, lease: &Lease) {
-        reach(CrashPoint::JobInHand);
+    /// Gives how it ended, as metrics have it.
+    async fn carry_out(&self, lease: &Lease) -> &'static str {
         let kind = lease.job.kind();
-        let timer = self.metrics.started(kind);
         let handled = self
             .hand_back
             .run_until_cancelled(Box::pin(self.handlers.handle(lease)))
             .await;
-        let outcome = match handled {
+        match handled {
             None => self.end(lease, Outcome::Release).await,
             Some(Ok(())) => "done",
             Some(Err(HandlerError::LostLease)) => {
                 tracing::warn!(job = %lease.key, fence = lease.fence.0, "the lease was lost; the work is discarded");
-                "lost-lease"
+                LOST_LEASE
             }
             Some(Err(HandlerError::Lasting(error))) => {
                 self.end(lease, Outcome::Fail { error }).await
@@ -153,8 +173,7 @@ impl Crew {
                     Backoff::of(kind).after(lease.attempt, error.to_string(), &mut SystemRng);
                 self.end(lease, outcome).await
             }
-        };
-        self.metrics.ended(kind, outcome, timer);
+        }
     }
 
     /// Ends an attempt that did not come to its end. If that cannot be written either, the lease will run out.

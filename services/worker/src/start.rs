@@ -11,14 +11,14 @@ use certfleet_data_kit::{
 use certfleet_domain::{Clock, SystemClock};
 use certfleet_jobs::JobKind;
 use certfleet_service_kit::Context;
-use certfleet_service_kit::settings::{Validation, WorkerSettings};
+use certfleet_service_kit::settings::{Validation, Worker, WorkerSettings};
 use certfleet_storage::Process;
 use certfleet_storage::jobs::JobFeed;
 use certfleet_validation::{ValidationSettings, Validator};
 use tokio_util::sync::CancellationToken;
 
 use crate::claim_loop::{ClaimLoop, renew_leases};
-use crate::crew::Crew;
+use crate::crew::{Crew, Hands};
 use crate::handlers::Handlers;
 use crate::issuing::Issuing;
 use crate::metrics::Metrics;
@@ -53,11 +53,10 @@ pub async fn work(context: Context<WorkerSettings>) -> anyhow::Result<()> {
         store: store.clone(),
         vault,
     };
-    let hands = usize::try_from(settings.worker.concurrency)?;
     let crew = Crew::new(
         Arc::new(handlers),
         Metrics::register(context.metrics.registry())?,
-        hands,
+        hands(&settings.worker)?,
     );
 
     let background = CancellationToken::new();
@@ -95,6 +94,18 @@ pub async fn work(context: Context<WorkerSettings>) -> anyhow::Result<()> {
     crew.drain(settings.worker.drain_timeout).await;
     background.cancel();
     Ok(())
+}
+
+fn hands(settings: &Worker) -> anyhow::Result<Hands> {
+    let of_lane = usize::try_from(settings.concurrency)?;
+    let per_authority = match settings.per_authority {
+        0 => of_lane,
+        limit => usize::try_from(limit)?,
+    };
+    Ok(Hands {
+        of_lane,
+        per_authority,
+    })
 }
 
 fn kinds(names: &[String]) -> anyhow::Result<Vec<JobKind>> {

@@ -4,7 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use certfleet_domain::{
-    AccountId, AuthorityName, AuthorizationId, ChallengeId, Identifier, OrderId,
+    AccountId, AuthorityName, AuthorizationId, ChallengeId, Identifier, Order, OrderId,
 };
 use serde::{Deserialize, Serialize};
 
@@ -32,6 +32,9 @@ pub enum Job {
     SignCertificate {
         /// The order.
         order: OrderId,
+        /// The authority that signs; jobs of older builds do not tell.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        authority: Option<AuthorityName>,
     },
     /// Make or renew the certificate that the API itself shows.
     IssueServerCertificate {
@@ -150,15 +153,22 @@ impl fmt::Display for JobKey {
 }
 
 impl Job {
-    /// Whom it is done for, where that is somebody who could ask for too much: the party's share of the hands is limited
-    /// (see [`Room`](crate::Room)).
+    /// The signing of the certificate that an order intends.
+    pub fn sign(order: &Order) -> Self {
+        Self::SignCertificate {
+            order: order.id,
+            authority: Some(order.authority.clone()),
+        }
+    }
+
+    /// For whom or by whom it is done, where that is somebody who could ask for too much, or can do only so much at once:
+    /// an account, or an authority. The party's share of the hands is limited (see [`Room`](crate::Room)).
     pub fn party(&self) -> Option<String> {
         match self {
             Self::ValidateChallenge { account, .. } => account.map(|account| account.to_string()),
-            Self::SignCertificate { .. }
-            | Self::IssueServerCertificate { .. }
-            | Self::RecoverWork { .. }
-            | Self::ApplyRetention { .. } => None,
+            Self::SignCertificate { authority, .. } => authority.as_ref().map(of_authority),
+            Self::IssueServerCertificate { authority, .. } => Some(of_authority(authority)),
+            Self::RecoverWork { .. } | Self::ApplyRetention { .. } => None,
         }
     }
 
@@ -166,7 +176,7 @@ impl Job {
     pub fn key(&self) -> JobKey {
         JobKey(match self {
             Self::ValidateChallenge { challenge, .. } => format!("validate/{challenge}"),
-            Self::SignCertificate { order } => format!("sign/{order}"),
+            Self::SignCertificate { order, .. } => format!("sign/{order}"),
             Self::IssueServerCertificate {
                 authority,
                 replacing,
@@ -176,6 +186,11 @@ impl Job {
             Self::ApplyRetention { due, .. } => format!("apply-retention/{due}"),
         })
     }
+}
+
+/// No account is called so.
+fn of_authority(name: &AuthorityName) -> String {
+    format!("authority/{name}")
 }
 
 #[cfg(test)]
@@ -195,15 +210,12 @@ mod tests {
 
     #[test]
     fn keys_differ_by_what_is_to_be_done() {
-        let order = OrderId::generate(&SystemClock, &mut SystemRng);
+        let one = OrderId::generate(&SystemClock, &mut SystemRng);
         let other = OrderId::generate(&SystemClock, &mut SystemRng);
-        assert_eq!(
-            Job::SignCertificate { order }.key(),
-            Job::SignCertificate { order }.key()
-        );
-        assert_ne!(
-            Job::SignCertificate { order }.key(),
-            Job::SignCertificate { order: other }.key()
-        );
+        let authority: AuthorityName = "default".parse().expect("a name");
+        let sign = |order, authority| Job::SignCertificate { order, authority };
+        // Whoever asks for it.
+        assert_eq!(sign(one, None).key(), sign(one, Some(authority)).key());
+        assert_ne!(sign(one, None).key(), sign(other, None).key());
     }
 }

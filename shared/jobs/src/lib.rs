@@ -8,6 +8,8 @@ mod job;
 mod lane;
 mod lease;
 mod outcome;
+mod priority;
+mod progress;
 mod protocol;
 mod room;
 
@@ -16,5 +18,7 @@ pub use job::{Job, JobKey, JobKind, UnknownJobKind};
 pub use lane::Lane;
 pub use lease::{Fence, Lease};
 pub use outcome::Outcome;
+pub use priority::Priority;
+pub use progress::Progress;
 pub use protocol::{Entry, Moment, Standing};
 pub use room::Room;

@@ -14,6 +14,8 @@ pub const AUTHORITIES: &str = "authorities";
 pub const NONCES: &str = "nonces";
 /// Jobs.
 pub const JOBS: &str = "jobs";
+/// The index by which jobs are claimed.
+pub const JOBS_DUE: &str = "due";
 /// The index by which finished jobs are removed after their time.
 pub const JOBS_FINISHED: &str = "finished";
 /// Leases that processes hold on a role.

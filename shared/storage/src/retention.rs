@@ -27,9 +27,9 @@ pub struct Removed {
 }
 
 impl Removed {
-    /// Whether there was nothing to remove.
-    pub fn is_nothing(&self) -> bool {
-        *self == Self::default()
+    /// All of it.
+    pub fn total(&self) -> u64 {
+        self.nonces + self.orders + self.authorizations
     }
 
     /// Whether a step was full, so that there is more to remove.

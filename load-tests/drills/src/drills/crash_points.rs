@@ -21,6 +21,8 @@ use crate::points::Points;
 
 const WORKERS: u32 = 6;
 const CLIENTS: usize = 12;
+/// Whose validations fail at first.
+const SLOW_CLIENTS: usize = 3;
 /// So many of a worker's points are armed at once: with all of them, none would come far.
 const AT_ONCE: usize = 3;
 /// Nobody comes by some of them more often than a duty is due, or a job has to be handed back.
@@ -29,7 +31,7 @@ const PATIENCE: Duration = Duration::from_secs(180);
 const DRAIN_EVERY: Duration = Duration::from_secs(3);
 
 /// A worker's points that ordinary work comes by all the time.
-const BUSY: [CrashPoint; 16] = [
+const BUSY: [CrashPoint; 15] = [
     CrashPoint::BatchGathered,
     CrashPoint::TransactionOpen,
     CrashPoint::TransactionCommitted,
@@ -45,10 +47,10 @@ const BUSY: [CrashPoint; 16] = [
     CrashPoint::CertificateRead,
     CrashPoint::CertificateSigned,
     CrashPoint::CertificateWritten,
-    CrashPoint::AttemptFailed,
 ];
 /// And those that need a duty to be due, a failure or a signal.
-const RARE: [CrashPoint; 6] = [
+const RARE: [CrashPoint; 7] = [
+    CrashPoint::AttemptFailed,
     CrashPoint::AttemptEnded,
     CrashPoint::RecoveryBegun,
     CrashPoint::RecoveryDone,
@@ -80,14 +82,14 @@ pub(crate) async fn run(setting: Setting) -> Result<Figures> {
     ground
         .carry_out(async |ground| {
             let mut figures = Figures::default();
-            let load = Load::start(ground, CLIENTS, Clients::Retrying)
-                .await?
-                .with_slow_names(ground)
-                .await?;
+            let mut load = Load::start(ground, CLIENTS, Clients::Retrying).await?;
+            for _ in 0..SLOW_CLIENTS {
+                load = load.with_slow_names(ground).await?;
+            }
             let mut rng = StdRng::seed_from_u64(setting.seed);
             let quotas = BUSY
                 .iter()
-                .map(|point| (*point, setting.scale.of(1, 60)))
+                .map(|point| (*point, setting.scale.of(1, 64)))
                 .chain(RARE.iter().map(|point| (*point, setting.scale.of(1, 8))))
                 .collect();
             let began = Instant::now();

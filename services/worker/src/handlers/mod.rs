@@ -97,7 +97,7 @@ impl Handlers {
                     self.validate_challenge(lease, *authorization, *challenge)
                         .await
                 }
-                Job::SignCertificate { order } => self.sign_certificate(lease, *order).await,
+                Job::SignCertificate { order, .. } => self.sign_certificate(lease, *order).await,
                 Job::IssueServerCertificate {
                     authority, names, ..
                 } => self.issue_server_certificate(lease, authority, names).await,
@@ -136,7 +136,7 @@ impl Handlers {
                 challenge,
                 ..
             } => self.give_up_validation(*authorization, *challenge).await,
-            Job::SignCertificate { order } => self.give_up_signing(*order).await,
+            Job::SignCertificate { order, .. } => self.give_up_signing(*order).await,
             Job::IssueServerCertificate { .. }
             | Job::RecoverWork { .. }
             | Job::ApplyRetention { .. } => Ok(Unit::default()),

@@ -11,7 +11,7 @@ use super::text::text;
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Scheduler {
-    /// How long the leader's lease lasts unless it is renewed.
+    /// How long after the last sign of the leader another leads, at most.
     #[serde(deserialize_with = "text")]
     pub lease_ttl: Duration,
     /// How often the leader renews it.

@@ -14,6 +14,8 @@ pub struct Worker {
     /// The most jobs at once that wait for others' hosts, and the most that do not. One account may have a quarter of the
     /// former.
     pub concurrency: u32,
+    /// The most jobs of one authority that this worker has at once; 0 is as many as it has hands.
+    pub per_authority: u32,
     /// How long a claim lasts unless it is renewed; a killed worker's jobs wait this long.
     #[serde(deserialize_with = "text")]
     pub lease: Duration,
@@ -33,6 +35,7 @@ impl Default for Worker {
     fn default() -> Self {
         Self {
             concurrency: 64,
+            per_authority: 0,
             lease: Duration::from_secs(60),
             drain_timeout: Self::DRAIN_TIMEOUT,
             poll_interval: Duration::from_secs(1),

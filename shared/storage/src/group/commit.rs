@@ -176,6 +176,10 @@ impl Committer {
                 .filter_map(|(entry, objection)| match objection {
                     None => Some(entry),
                     Some(error) => {
+                        // Counted here: who has lost the lease may not wait for this any more.
+                        if error.is_lost_lease() {
+                            self.metrics.stale_writes.inc();
+                        }
                         entry.tell(Err(error));
                         None
                     }

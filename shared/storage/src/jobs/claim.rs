@@ -12,12 +12,12 @@
 use std::collections::{BTreeSet, HashSet};
 use std::time::Duration;
 
-use bson::{Document, doc};
+use bson::{Bson, Document, doc};
 use certfleet_crash_points::{CrashPoint, reach};
 use certfleet_domain::{Clock, LeaseToken, ServerId};
 use certfleet_jobs::{JobKey, JobKind, Lease, Room};
 use futures_util::TryStreamExt;
-use mongodb::options::ReadConcern;
+use mongodb::options::{Hint, ReadConcern};
 use mongodb::{Collection, Database};
 use rand::RngCore;
 
@@ -25,7 +25,7 @@ use super::BUCKETS;
 use super::document::{self, JobState, claim, later, party};
 use super::feed::HeardJob;
 use super::share::buckets_of;
-use crate::collections::JOBS;
+use crate::collections::{JOBS, JOBS_DUE};
 use crate::error::{Corrupt, StorageError};
 use crate::metrics::Metrics;
 
@@ -87,7 +87,7 @@ impl Claimer {
         self.lease
     }
 
-    /// Claims due jobs of our own buckets, oldest first, as many as there is room for.
+    /// Claims due jobs of our own buckets, the most urgent first and then the oldest, as many as there is room for.
     pub async fn claim(
         &self,
         room: &mut Room,
@@ -95,13 +95,11 @@ impl Claimer {
         rng: &mut (dyn RngCore + Send),
     ) -> Result<Vec<Lease>, StorageError> {
         let token = LeaseToken::generate(clock, rng);
-        self.take(
-            token,
-            room,
-            doc! { "bucket": { "$in": &self.mine } },
-            Duration::ZERO,
-        )
-        .await
+        let whose = doc! {
+            "bucket": { "$in": &self.mine },
+            "queue": document::queues(room.lane()),
+        };
+        self.take(token, room, Search::by_queue(whose)).await
     }
 
     /// Claims those of these jobs, which the feed told of, that are still to be had.
@@ -133,31 +131,44 @@ impl Claimer {
         rng: &mut (dyn RngCore + Send),
     ) -> Result<Vec<Lease>, StorageError> {
         let token = LeaseToken::generate(clock, rng);
-        let all: Vec<i32> = (0..BUCKETS).collect();
-        self.take(
-            token,
-            room,
-            doc! { "bucket": { "$in": all } },
-            Self::STEAL_AFTER,
-        )
-        .await
+        let whose = doc! { "bucket": all_buckets(), "queue": document::queues(room.lane()) };
+        let search = Search {
+            overdue_by: Self::STEAL_AFTER,
+            ..Search::by_queue(whose)
+        };
+        self.take(token, room, search).await
+    }
+
+    /// Claims due jobs of any bucket that a former build has enqueued, which knew of no queues.
+    pub async fn claim_unqueued(
+        &self,
+        room: &mut Room,
+        clock: &dyn Clock,
+        rng: &mut (dyn RngCore + Send),
+    ) -> Result<Vec<Lease>, StorageError> {
+        let token = LeaseToken::generate(clock, rng);
+        let search = Search {
+            whose: doc! { "bucket": all_buckets(), "queue": Bson::Null },
+            order: doc! { "claimable_at": 1 },
+            overdue_by: Duration::ZERO,
+        };
+        self.take(token, room, search).await
     }
 
     async fn take(
         &self,
         token: LeaseToken,
         room: &mut Room,
-        whose: Document,
-        overdue_by: Duration,
+        search: Search,
     ) -> Result<Vec<Lease>, StorageError> {
         let mut kinds = self.kinds.clone();
         kinds.retain(|kind| kind.lane() == room.lane());
-        let mut filter = Self::due(&kinds, overdue_by);
-        filter.extend(whose);
+        let mut filter = Self::due(&kinds, search.overdue_by);
+        filter.extend(search.whose);
         let mut due: Vec<Document> = Vec::new();
         while room.hands() > 0 {
             let most = room.hands();
-            let found = self.find_due(&filter, room).await?;
+            let found = self.find_due(&filter, &search.order, room).await?;
             let all = found.len() < most;
             let before = due.len();
             due.extend(found.into_iter().filter(|job| room.admit(party(job))));
@@ -176,10 +187,11 @@ impl Claimer {
         self.put_on(token, filter, &due, concern).await
     }
 
-    /// As many jobs that match as there are hands, the oldest first, none of a party that there is no room for.
+    /// As many jobs that match as there are hands, in this order, none of a party that there is no room for.
     async fn find_due(
         &self,
         filter: &Document,
+        order: &Document,
         room: &Room,
     ) -> Result<Vec<Document>, StorageError> {
         let mut filter = filter.clone();
@@ -190,7 +202,8 @@ impl Claimer {
         let found = self
             .jobs()
             .find(filter)
-            .sort(doc! { "claimable_at": 1 })
+            .sort(order.clone())
+            .hint(Hint::Name(JOBS_DUE.to_owned()))
             .limit(i64::try_from(room.hands()).unwrap_or(i64::MAX))
             .await?;
         Ok(found.try_collect().await?)
@@ -347,4 +360,28 @@ impl Claimer {
     fn jobs(&self) -> Collection<Document> {
         self.database.collection(JOBS)
     }
+}
+
+/// What to look for.
+struct Search {
+    whose: Document,
+    /// What comes first, as the index has it.
+    order: Document,
+    overdue_by: Duration,
+}
+
+impl Search {
+    /// The most urgent first, and then the oldest.
+    fn by_queue(whose: Document) -> Self {
+        Self {
+            whose,
+            order: doc! { "queue": 1, "claimable_at": 1 },
+            overdue_by: Duration::ZERO,
+        }
+    }
+}
+
+fn all_buckets() -> Document {
+    let all: Vec<i32> = (0..BUCKETS).collect();
+    doc! { "$in": all }
 }

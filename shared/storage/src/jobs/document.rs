@@ -1,12 +1,13 @@
 //! How a job lies in the database, and the updates that move it from state to state.
 
 use bson::{Bson, Document, doc};
-use certfleet_domain::LeaseToken;
-use certfleet_jobs::{Fence, Job, JobKey, JobKind, Lease, Outcome};
+use certfleet_domain::{LeaseToken, Timestamp};
+use certfleet_jobs::{Fence, Job, JobKey, JobKind, Lane, Lease, Outcome, Priority, Progress};
 use std::time::Duration;
 
 use super::BUCKETS;
 use crate::collections::JOBS;
+use crate::documents::to_bson_time;
 use crate::error::{Corrupt, StorageError};
 use crate::group::{Row, Unit, Write};
 
@@ -50,16 +51,50 @@ impl JobState {
     }
 }
 
-/// The unit that makes a job be there, due at once; one of the same key that is there already stays as it is.
-pub(super) fn ensure(job: &Job) -> Result<Unit, StorageError> {
+/// When a job is due.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Due {
+    /// At once.
+    Now,
+    /// At this moment of the server's clock.
+    At(Timestamp),
+}
+
+/// Which jobs of a bucket come first: the least number. A lane's lie side by side.
+fn queue_of(lane: Lane, priority: Priority) -> i32 {
+    let lane = match lane {
+        Lane::Inside => 0,
+        Lane::Outside => 10,
+    };
+    let priority = match priority {
+        Priority::Urgent => 0,
+        Priority::Ordinary => 1,
+        Priority::Background => 2,
+    };
+    lane + priority
+}
+
+/// The queues of a lane. A range and no list: so the index gives a bucket's jobs in the order of the queues.
+pub(super) fn queues(lane: Lane) -> Document {
+    let queue = |priority| queue_of(lane, priority);
+    doc! { "$gte": queue(Priority::Urgent), "$lte": queue(Priority::Background) }
+}
+
+/// The unit that makes a job be there; one of the same key that is there already stays as it is.
+pub(super) fn ensure(job: &Job, due: Due) -> Result<Unit, StorageError> {
     let key = job.key();
+    let due = match due {
+        Due::Now => Bson::from("$$NOW"),
+        Due::At(at) => to_bson_time(at).into(),
+    };
     let mut fresh = doc! {
         "_id": key.as_str(),
         "kind": job.kind().name(),
         "bucket": bucket_of(key.as_str()),
         "job": { "$literal": bson::serialize_to_document(job)? },
         "state": JobState::Queued.name(),
-        "claimable_at": "$$NOW",
+        "queue": queue_of(job.kind().lane(), job.kind().priority()),
+        "claimable_at": due,
         "created_at": "$$NOW",
         "fence": 0_i64,
         "attempt": 0,
@@ -123,13 +158,32 @@ pub(super) fn release(lease: &Lease, outcome: &Outcome) -> Unit {
     };
     Unit::of(Write::Update {
         row: Row::new(JOBS, lease.key.as_str()),
-        guard: doc! {
-            "fence": lease.fence.0,
-            "state": JobState::Leased.name(),
-            "lease.token": lease.token.to_string(),
-        },
+        guard: held(lease),
         update,
     })
+}
+
+/// What a job is as long as the lease is its last.
+pub(super) fn held(lease: &Lease) -> Document {
+    doc! {
+        "fence": lease.fence.0,
+        "state": JobState::Leased.name(),
+        "lease.token": lease.token.to_string(),
+    }
+}
+
+/// The update that says how far a job is.
+pub(super) fn report(progress: &Progress) -> Vec<Document> {
+    let mut entry =
+        doc! { "done": whole(progress.done), "of": { "$literal": &progress.of }, "at": "$$NOW" };
+    if let Some(total) = progress.total {
+        entry.insert("total", whole(total));
+    }
+    vec![doc! { "$set": { "progress": entry } }]
+}
+
+fn whole(count: u64) -> i64 {
+    i64::try_from(count).unwrap_or(i64::MAX)
 }
 
 /// Now, by the server's clock, plus `duration`.

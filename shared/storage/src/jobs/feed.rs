@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use bson::{Document, doc};
-use certfleet_jobs::{JobKey, JobKind, Lane, Room};
+use certfleet_jobs::{JobKey, JobKind, Priority, Room};
 use futures_util::TryStreamExt;
 use mongodb::Database;
 use serde::Deserialize;
@@ -42,9 +42,8 @@ struct EventKey {
 pub struct HeardJob(pub(super) Document);
 
 impl HeardJob {
-    fn lane(&self) -> Option<Lane> {
-        let kind: JobKind = self.0.get_str("kind").ok()?.parse().ok()?;
-        Some(kind.lane())
+    fn kind(&self) -> Option<JobKind> {
+        self.0.get_str("kind").ok()?.parse().ok()
     }
 }
 
@@ -125,19 +124,25 @@ impl JobFeed {
             .ok();
     }
 
-    /// New jobs of the buckets listened to, the oldest first, each told once: as many as there is room for; the others are
-    /// told later. Those of kinds that this build does not know are left out.
+    /// New jobs of the buckets listened to, the most urgent first and then the oldest, each told once: as many as there is
+    /// room for; the others are told later. Those of kinds that this build does not know are left out.
     pub fn heard(&self, rooms: &mut [Room]) -> Vec<HeardJob> {
         let mut told = Vec::new();
-        self.shared.heard().retain(|job| {
-            let Some(lane) = job.lane() else { return false };
-            let room = rooms.iter_mut().find(|room| room.lane() == lane);
-            let admitted = room.is_some_and(|room| room.admit(party(&job.0)));
-            if admitted {
-                told.push(job.clone());
-            }
-            !admitted
-        });
+        let mut heard = self.shared.heard();
+        for priority in Priority::ALL {
+            heard.retain(|job| {
+                let Some(kind) = job.kind() else { return false };
+                if kind.priority() != priority {
+                    return true;
+                }
+                let room = rooms.iter_mut().find(|room| room.lane() == kind.lane());
+                let admitted = room.is_some_and(|room| room.admit(party(&job.0)));
+                if admitted {
+                    told.push(job.clone());
+                }
+                !admitted
+            });
+        }
         told
     }
 

@@ -18,7 +18,7 @@ mod share;
 
 pub use claim::Claimer;
 pub use desk::Wanted;
-pub use document::JobState;
+pub use document::{Due, JobState};
 pub use feed::{HeardJob, JobFeed, Watching};
 pub use queue::{Jobs, Recovered};
 pub use record::{JobError, JobRecord};

@@ -6,14 +6,15 @@ use std::time::Duration;
 
 use bson::{Bson, Document, doc};
 use certfleet_domain::ServerId;
-use certfleet_jobs::{Job, JobKey, JobKind, Lease, Outcome};
+use certfleet_jobs::{Job, JobKey, JobKind, Lease, Outcome, Progress};
 use futures_util::TryStreamExt;
 use mongodb::Database;
+use mongodb::options::Hint;
 
 use super::claim::Claimer;
-use super::document::{self, JobState};
+use super::document::{self, Due, JobState};
 use super::record::{self, JobRecord};
-use crate::collections::{AUTHORIZATIONS, JOBS, ORDERS};
+use crate::collections::{AUTHORIZATIONS, JOBS, JOBS_DUE, ORDERS};
 use crate::error::{CommitError, StorageError};
 use crate::group::{GroupCommit, Unit};
 use crate::metrics::Metrics;
@@ -50,7 +51,23 @@ impl Jobs {
     /// The unit that enqueues a job, to be committed with the change that calls for it. Due at once. Enqueued twice,
     /// it is there once.
     pub fn enqueue(&self, job: &Job) -> Result<Unit, StorageError> {
-        document::ensure(job)
+        self.enqueue_due(job, Due::Now)
+    }
+
+    /// The same, due when it is said. A worker notices it within its poll interval.
+    pub fn enqueue_due(&self, job: &Job, due: Due) -> Result<Unit, StorageError> {
+        document::ensure(job, due)
+    }
+
+    /// Says how far a job is, for those who look at it. False if the lease was lost.
+    pub async fn report(&self, lease: &Lease, progress: &Progress) -> Result<bool, StorageError> {
+        let mut ours = document::held(lease);
+        ours.insert("_id", lease.key.as_str());
+        let reported = self
+            .jobs()
+            .update_one(ours, document::report(progress))
+            .await?;
+        Ok(reported.matched_count == 1)
     }
 
     /// This process's claimer, for these kinds.
@@ -75,14 +92,9 @@ impl Jobs {
         outcome: &Outcome,
         result: Unit,
     ) -> Result<(), CommitError> {
-        let fate = self
-            .group
+        self.group
             .commit(document::release(lease, outcome).and(result))
-            .await;
-        if fate.as_ref().is_err_and(CommitError::is_lost_lease) {
-            self.metrics.stale_writes.inc();
-        }
-        fate
+            .await
     }
 
     /// Where the job stands; `None` if it never was or is long finished.
@@ -109,7 +121,13 @@ impl Jobs {
             doc! { "$group": { "_id": "$kind", "count": { "$sum": 1_i64 }, "oldest": { "$min": "$created_at" } } },
             doc! { "$set": { "age": { "$subtract": ["$$NOW", "$oldest"] } } },
         ];
-        let rows: Vec<Document> = self.jobs().aggregate(pipeline).await?.try_collect().await?;
+        let rows: Vec<Document> = self
+            .jobs()
+            .aggregate(pipeline)
+            .hint(Hint::Name(JOBS_DUE.to_owned()))
+            .await?
+            .try_collect()
+            .await?;
         Ok(rows
             .iter()
             .map(|row| {
@@ -186,7 +204,7 @@ impl Jobs {
 
     /// Enqueues one job on its own.
     pub async fn ensure(&self, job: &Job) -> Result<(), StorageError> {
-        match self.group.commit(document::ensure(job)?).await {
+        match self.group.commit(document::ensure(job, Due::Now)?).await {
             Err(CommitError::Storage(error)) => Err(error),
             // Where two upserts of one key met, the other's job is there.
             Ok(()) | Err(CommitError::Changed { .. } | CommitError::Duplicate { .. }) => Ok(()),
@@ -200,7 +218,10 @@ impl Jobs {
 
 fn sign_job(order: &Document) -> Vec<Job> {
     id_in(order, "_id")
-        .map(|order| Job::SignCertificate { order })
+        .map(|id| Job::SignCertificate {
+            order: id,
+            authority: id_in(order, "authority"),
+        })
         .into_iter()
         .collect()
 }

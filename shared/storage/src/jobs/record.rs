@@ -2,6 +2,7 @@
 
 use bson::{Bson, Document};
 use certfleet_domain::Timestamp;
+use certfleet_jobs::Progress;
 
 use super::document::JobState;
 use crate::collections::JOBS;
@@ -26,6 +27,8 @@ pub struct JobRecord {
     pub ended_at: Option<Timestamp>,
     /// The worker that has it.
     pub owner: Option<String>,
+    /// How far it is, if it says so, and when it said so last.
+    pub progress: Option<(Progress, Timestamp)>,
     /// Why attempts failed, the latest last.
     pub errors: Vec<JobError>,
 }
@@ -71,12 +74,34 @@ fn read(document: &Document) -> Result<JobRecord, String> {
         claimable_at: moment(document, "claimable_at")?,
         ended_at: moment(document, "finished_at")?.or(moment(document, "died_at")?),
         owner: lease.map(|lease| text(lease, "owner")).transpose()?,
+        progress: document
+            .get_document("progress")
+            .ok()
+            .map(progress)
+            .transpose()?,
         errors: errors
             .into_iter()
             .flatten()
             .map(error)
             .collect::<Result<_, _>>()?,
     })
+}
+
+fn progress(entry: &Document) -> Result<(Progress, Timestamp), String> {
+    let number = |field: &str| match entry.get(field) {
+        None => Ok(None),
+        Some(Bson::Int64(count)) => u64::try_from(*count)
+            .map(Some)
+            .map_err(|_| format!("progress: {field}: not a count")),
+        Some(_) => Err(format!("progress: {field}: not a count")),
+    };
+    let progress = Progress {
+        done: number("done")?.ok_or("progress: done: it is missing")?,
+        total: number("total")?,
+        of: text(entry, "of")?,
+    };
+    let at = moment(entry, "at")?.ok_or("progress: it has no time")?;
+    Ok((progress, at))
 }
 
 fn error(entry: &Bson) -> Result<JobError, String> {

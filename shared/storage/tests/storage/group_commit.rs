@@ -214,6 +214,7 @@ async fn a_job_ensured_by_many_is_there_once_and_as_it_was() {
     let other = space.another().await;
     let job = Job::SignCertificate {
         order: OrderId::generate(&SystemClock, &mut SystemRng),
+        authority: None,
     };
     let ensures = (0..50).map(|racer| {
         let store = if racer % 2 == 0 { &space.store } else { &other };

@@ -4,13 +4,14 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use certfleet_domain::{OrderId, SystemClock, SystemRng};
-use certfleet_jobs::{Job, JobKind, Lane, Lease, Outcome, Room};
+use certfleet_jobs::{Job, JobKind, Lane, Lease, Outcome, Progress, Room};
 use certfleet_storage::collections::JOBS;
-use certfleet_storage::jobs::{Claimer, JobState};
+use certfleet_storage::jobs::{Claimer, Due, JobState};
 use certfleet_storage::{Store, Unit};
 use futures_util::future::join_all;
-use mongodb::bson::{Document, doc};
+use mongodb::bson::{DateTime, Document, doc};
 
+use crate::entities::now;
 use crate::support::{Space, eventually, server_id, space};
 
 pub const MINUTE: Duration = Duration::from_secs(60);
@@ -18,6 +19,7 @@ pub const MINUTE: Duration = Duration::from_secs(60);
 pub fn job() -> Job {
     Job::SignCertificate {
         order: OrderId::generate(&SystemClock, &mut SystemRng),
+        authority: None,
     }
 }
 
@@ -182,6 +184,95 @@ async fn a_job_given_back_is_due_at_once_and_its_attempt_does_not_count() {
     let again = claim_one(&claimer).await.expect("due at once");
     assert_eq!(again.attempt, 1);
     assert!(again.fence > lease.fence);
+}
+
+#[tokio::test]
+async fn what_is_urgent_comes_first_and_what_nobody_waits_for_last() {
+    let space = space().await;
+    let background = Job::RecoverWork { due: 0, since: 0 };
+    let ordinary = job();
+    let urgent = Job::IssueServerCertificate {
+        authority: "default".parse().expect("a name"),
+        names: Vec::new(),
+        replacing: 0,
+    };
+    let jobs = &space.store.jobs;
+    for job in [&background, &ordinary, &urgent] {
+        jobs.ensure(job).await.expect("enqueued");
+    }
+    // As a build would that knows of no queues.
+    let old = job();
+    jobs.ensure(&old).await.expect("enqueued");
+    let without = doc! { "$unset": { "queue": "" } };
+    space
+        .alter(JOBS, doc! { "_id": old.key().as_str() }, without)
+        .await;
+
+    let claimer = claimer(&space.store, MINUTE);
+    let mut order = Vec::new();
+    while let Some(lease) = claim_one(&claimer).await {
+        order.push(lease.job);
+    }
+    assert_eq!(order, [urgent, ordinary, background]);
+    let former = claimer
+        .claim_unqueued(&mut room(10), &SystemClock, &mut SystemRng)
+        .await
+        .expect("a claim");
+    assert_eq!(former.len(), 1);
+    assert_eq!(former[0].job, old);
+}
+
+#[tokio::test]
+async fn a_job_is_not_claimed_before_it_is_due() {
+    let space = space().await;
+    let jobs = &space.store.jobs;
+    let (later, past) = (job(), job());
+    for (job, at) in [
+        (&later, now() + time::Duration::hours(1)),
+        (&past, now() - time::Duration::hours(1)),
+    ] {
+        let unit = jobs.enqueue_due(job, Due::At(at)).expect("a unit");
+        space.store.commit(unit).await.expect("enqueued");
+    }
+    let claimer = claimer(&space.store, MINUTE);
+    let leases = claim(&claimer, 10).await;
+    assert_eq!(leases.len(), 1);
+    assert_eq!(leases[0].job, past);
+
+    let come = doc! { "$set": { "claimable_at": DateTime::now() } };
+    space
+        .alter(JOBS, doc! { "_id": later.key().as_str() }, come)
+        .await;
+    let lease = claim_one(&claimer).await.expect("it is due");
+    assert_eq!(lease.job, later);
+}
+
+#[tokio::test]
+async fn a_long_job_says_how_far_it_is_as_long_as_it_is_its_workers() {
+    let space = space().await;
+    let jobs = &space.store.jobs;
+    let job = enqueue(&space, 1).await.remove(0);
+    let claimer = claimer(&space.store, MINUTE);
+    let lease = claim_one(&claimer).await.expect("a job");
+    let mut progress = Progress {
+        done: 3,
+        total: Some(10),
+        of: "$things".to_owned(),
+    };
+    assert!(jobs.report(&lease, &progress).await.expect("an answer"));
+    let record = jobs.find(&job.key()).await.expect("a read").expect("a job");
+    assert_eq!(
+        record.progress.map(|(said, _)| said),
+        Some(progress.clone())
+    );
+
+    // Another has it by now: what this one says does not count.
+    let run_out = doc! { "$set": { "claimable_at": DateTime::now() } };
+    space.alter(JOBS, doc! {}, run_out).await;
+    let second = claim_one(&claimer).await.expect("the lease has run out");
+    progress.done = 4;
+    assert!(!jobs.report(&lease, &progress).await.expect("an answer"));
+    assert!(jobs.report(&second, &progress).await.expect("an answer"));
 }
 
 #[tokio::test]

@@ -17,6 +17,7 @@ use mongodb::bson::{DateTime, Document, doc};
 
 use crate::entities::{account, authority_name, authorization, certificate, now, order};
 use crate::jobs::{MINUTE, claim, claimer, enqueue, room};
+use crate::rooms::validations;
 use crate::support::{Space, space};
 
 /// Runs `work` under the profiler, and gives what it says of each operation on `collection`.
@@ -68,7 +69,7 @@ fn by_index(operations: &[Document], index: &str, keys: i64, documents: i64) {
     }
 }
 
-const CLAIMABLE: &str = "IXSCAN { bucket: 1, claimable_at: 1 }";
+const CLAIMABLE: &str = "IXSCAN { bucket: 1, queue: 1, claimable_at: 1 }";
 const ID: &str = "IXSCAN { _id: 1 }";
 
 async fn with_finished_jobs(space: &Space, count: usize) {
@@ -96,11 +97,32 @@ async fn an_idle_claim_examines_nothing_however_many_jobs_are_finished() {
             .steal(&mut room(50), &SystemClock, &mut SystemRng)
             .await;
         assert!(stolen.expect("an answer").is_empty());
+        let former = claimer
+            .claim_unqueued(&mut room(50), &SystemClock, &mut SystemRng)
+            .await;
+        assert!(former.expect("an answer").is_empty());
         space.store.jobs.depth().await.expect("a depth");
     })
     .await;
-    assert_eq!(seen.len(), 3);
+    assert_eq!(seen.len(), 4);
     by_index(&seen, CLAIMABLE, 0, 0);
+}
+
+/// A thousand validations wait, for hands that wait for strangers: what waits for nobody is not behind them.
+#[tokio::test]
+async fn a_claim_does_not_read_past_the_other_lane() {
+    let space = space().await;
+    validations(&space, account().id, 1_000).await;
+    enqueue(&space, 5).await;
+    let claimer = claimer(&space.store, MINUTE);
+    let mut leases = Vec::new();
+    let seen = profiled(&space, JOBS, async || leases = claim(&claimer, 50).await).await;
+    assert_eq!(leases.len(), 5);
+    let reads: Vec<_> = seen
+        .into_iter()
+        .filter(|operation| operation.get_str("op").is_ok_and(|op| op == "query"))
+        .collect();
+    by_index(&reads, CLAIMABLE, 64 * 4 + 5, 5);
 }
 
 #[tokio::test]
@@ -117,8 +139,8 @@ async fn a_claim_reads_what_it_takes_and_little_more() {
         .partition(|operation| operation.get_str("op").is_ok_and(|op| op == "query"));
     // Nobody was faster, which the count tells: nothing is read back.
     assert_eq!((reads.len(), writes.len()), (1, 1));
-    // One key of each bucket, to merge them in order, and those that are taken.
-    by_index(&reads, CLAIMABLE, 64 + 50 + 64, 50);
+    // A few keys of each bucket, to skip to the queues and to merge them in order, and those that are taken.
+    by_index(&reads, CLAIMABLE, 64 * 4 + 50, 50);
     by_index(&writes, ID, 100, 50);
 
     let held: Vec<_> = leases
@@ -304,7 +326,10 @@ async fn an_ensured_job_is_looked_up_by_its_id() {
     let space = space().await;
     let order = OrderId::generate(&SystemClock, &mut SystemRng);
     let seen = profiled(&space, JOBS, async || {
-        let job = Job::SignCertificate { order };
+        let job = Job::SignCertificate {
+            order,
+            authority: None,
+        };
         space.store.jobs.ensure(&job).await.expect("enqueued");
     })
     .await;

@@ -38,7 +38,10 @@ async fn orphans_get_their_jobs_back_and_others_are_left_alone() {
     for order in [&orphan, &open, &young, &served] {
         unit = unit.and(store.orders.insert(order).expect("a unit"));
     }
-    let sign = |order| Job::SignCertificate { order };
+    let sign = |order| Job::SignCertificate {
+        order,
+        authority: None,
+    };
     unit = unit.and(store.jobs.enqueue(&sign(served.id)).expect("a unit"));
     store.commit(unit).await.expect("written");
 

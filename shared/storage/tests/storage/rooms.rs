@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use certfleet_domain::{AccountId, AuthorizationId, ChallengeId, SystemClock, SystemRng};
+use certfleet_domain::{AccountId, AuthorizationId, ChallengeId, OrderId, SystemClock, SystemRng};
 use certfleet_jobs::{Job, JobKind, Lane, Lease, Room};
 use certfleet_storage::Unit;
 use certfleet_storage::jobs::JobFeed;
@@ -17,7 +17,7 @@ fn account() -> AccountId {
 }
 
 /// Enqueues so many validations for an account, in one go.
-async fn validations(space: &Space, account: AccountId, count: usize) {
+pub async fn validations(space: &Space, account: AccountId, count: usize) {
     let job = |_| Job::ValidateChallenge {
         authorization: AuthorizationId::generate(&SystemClock, &mut SystemRng),
         challenge: ChallengeId::generate(&SystemClock, &mut SystemRng),
@@ -69,6 +69,34 @@ async fn who_has_many_jobs_gets_a_share_of_the_hands_and_others_are_not_behind_t
         .claim(&mut alone, &SystemClock, &mut SystemRng)
         .await;
     assert_eq!(rest.expect("a claim").len(), 36);
+}
+
+#[tokio::test]
+async fn an_authority_gets_no_more_than_it_can_do_at_once() {
+    let space = space().await;
+    let sign = |authority: &str| Job::SignCertificate {
+        order: OrderId::generate(&SystemClock, &mut SystemRng),
+        authority: Some(authority.parse().expect("a name")),
+    };
+    for authority in ["slow", "slow", "slow", "slow", "quick"] {
+        space
+            .store
+            .jobs
+            .ensure(&sign(authority))
+            .await
+            .expect("enqueued");
+    }
+    let claimer = claimer(&space.store, MINUTE);
+    let mut room = Room::new(Lane::Inside, 10, 2, ["authority/slow"]);
+    let leases = claimer
+        .claim(&mut room, &SystemClock, &mut SystemRng)
+        .await
+        .expect("a claim");
+    let due = BTreeMap::from([
+        ("authority/slow".to_owned(), 1),
+        ("authority/quick".to_owned(), 1),
+    ]);
+    assert_eq!(by_party(&leases), due);
 }
 
 #[tokio::test]

@@ -34,7 +34,7 @@ pub async fn post(
             "the CSR is for the account's own key, which must not be certified (RFC 8555 §11.1)";
         return Err(ApiError::new(ProblemKind::BadCsr, detail));
     }
-    let awaited = app.listen_for(&Job::SignCertificate { order: order.id });
+    let awaited = app.listen_for(&Job::sign(&order));
     let mut enqueued = Enqueued::Before;
     if order.state == OrderState::Open {
         (order, enqueued) = decide(&app, &request, order, &csr).await?;
@@ -85,7 +85,7 @@ async fn decide(
         .update(&decided)?
         .and(store.certificates.insert(&certificate)?)
         .and(replaced)
-        .and(store.jobs.enqueue(&Job::SignCertificate { order: id })?);
+        .and(store.jobs.enqueue(&Job::sign(&decided))?);
     match request.ticket.commit(app, unit).await {
         Ok(()) => Ok((decided, Enqueued::Now)),
         Err(error) if error.is_conflict() => {

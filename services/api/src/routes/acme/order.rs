@@ -22,7 +22,7 @@ pub async fn post(
     request.jws.expect_post_as_get()?;
     let mut order = find_own(&app, &request, &id).await?;
     if matches!(order.state, OrderState::Processing { .. }) {
-        let awaited = app.listen_for(&Job::SignCertificate { order: order.id });
+        let awaited = app.listen_for(&Job::sign(&order));
         app.await_job(&awaited, Enqueued::Before).await?;
         order = find_own(&app, &request, &id).await?;
     }

@@ -24,7 +24,20 @@ pub struct JobView {
     #[serde(with = "time::serde::rfc3339::option")]
     ended_at: Option<Timestamp>,
     owner: Option<String>,
+    progress: Option<ProgressView>,
     errors: Vec<JobErrorView>,
+}
+
+#[derive(Debug, Serialize)]
+struct ProgressView {
+    done: u64,
+    total: Option<u64>,
+    of: String,
+    /// All three, for people.
+    #[serde(skip)]
+    so_far: String,
+    #[serde(with = "time::serde::rfc3339")]
+    at: Timestamp,
 }
 
 #[derive(Debug, Serialize)]
@@ -89,6 +102,10 @@ impl JobView {
             ("ended", moment_or_none(self.ended_at)),
             ("worker", self.owner.clone().unwrap_or_default()),
         ]);
+        if let Some(progress) = &self.progress {
+            let so_far = format!("{} ({})", progress.so_far, moment(progress.at));
+            sheet.pairs([("progress", so_far)]);
+        }
         for failed in &self.errors {
             sheet.pairs([(
                 "error",
@@ -119,6 +136,13 @@ impl From<JobRecord> for JobView {
             due_at: job.claimable_at,
             ended_at: job.ended_at,
             owner: job.owner,
+            progress: job.progress.map(|(progress, at)| ProgressView {
+                so_far: progress.to_string(),
+                done: progress.done,
+                total: progress.total,
+                of: progress.of,
+                at,
+            }),
             errors: errors.collect(),
         }
     }

@@ -96,7 +96,7 @@ async fn view(
             OrderState::Open | OrderState::Processing { .. } | OrderState::Valid { .. } => None,
         },
         authorizations: views,
-        job: JobView::of(store, &Job::SignCertificate { order: order.id }).await?,
+        job: JobView::of(store, &Job::sign(order)).await?,
         certificate: certificate.map(CertificateView::of),
     })
 }

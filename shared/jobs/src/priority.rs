@@ -1,0 +1,31 @@
+//! What comes first.
+
+use crate::job::JobKind;
+
+/// What comes first among jobs that are due. It is strict: as long as there is something more urgent, the rest waits; so
+/// only what is little, and what others wait for, is urgent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Priority {
+    /// Without it a service does not work.
+    Urgent,
+    /// A client waits for it.
+    Ordinary,
+    /// Nobody waits for it.
+    Background,
+}
+
+impl Priority {
+    /// All of them, the most urgent first.
+    pub const ALL: [Self; 3] = [Self::Urgent, Self::Ordinary, Self::Background];
+}
+
+impl JobKind {
+    /// How urgent it is.
+    pub fn priority(self) -> Priority {
+        match self {
+            Self::IssueServerCertificate => Priority::Urgent,
+            Self::ValidateChallenge | Self::SignCertificate => Priority::Ordinary,
+            Self::RecoverWork | Self::ApplyRetention => Priority::Background,
+        }
+    }
+}
