@@ -12,6 +12,7 @@ mod challenge;
 mod clock;
 mod identifier;
 mod ids;
+mod limits;
 mod order;
 mod problem;
 mod profile;
@@ -27,6 +28,9 @@ pub use identifier::{DnsName, Identifier, InvalidIdentifier};
 pub use ids::{
     AccountId, AuthorizationId, CertificateId, ChallengeId, InvalidId, IssuerId, LeaseToken,
     OrderId, ServerId,
+};
+pub use limits::{
+    AttemptTerms, Charge, InvalidRate, Limit, LimitKey, Rate, Verdict, registered_domain,
 };
 pub use order::{Order, OrderState, OrderStatus, Replaced};
 pub use problem::{Problem, ProblemKind};
