@@ -4,6 +4,7 @@ mod m0001_collections;
 mod m0002_switches;
 mod m0003_duties;
 mod m0004_queues;
+mod m0005_limits;
 
 use crate::step::Step;
 
@@ -14,6 +15,7 @@ pub(crate) fn all() -> Vec<Step> {
         m0002_switches::step(),
         m0003_duties::step(),
         m0004_queues::step(),
+        m0005_limits::step(),
     ]
 }
 
@@ -51,6 +53,7 @@ mod tests {
                 "ddea882328959484ffc6b0d076178d1d6229c8819bb3df7d088e939d3ae5c9a7",
                 "1cdf6a2bf76f2ffb6324f65d22573fca8162cbc40e278ca9188168bf7f115ab1",
                 "fe547272d2bc1137dd19cd599fec39439a286376e7fa23f803cfc669db4b483b",
+                "4fbb6a04ac223699d5c3c6a78999789adbbc82cbd69e20079bfd48d37e4e7aca",
             ]
         );
     }

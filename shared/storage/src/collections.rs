@@ -28,6 +28,8 @@ pub const PROCESSES: &str = "processes";
 pub const SECRETS: &str = "secrets";
 /// What people have switched for the whole cluster.
 pub const SWITCHES: &str = "switches";
+/// What rate limits have let through, and names that are paused.
+pub const LIMITS: &str = "limits";
 /// Schema migrations that were applied.
 pub const MIGRATIONS: &str = "schema_migrations";
 
@@ -45,5 +47,6 @@ pub const ALL: &[&str] = &[
     PROCESSES,
     SECRETS,
     SWITCHES,
+    LIMITS,
     MIGRATIONS,
 ];

@@ -5,6 +5,17 @@ use mongodb::error::{Error as MongoError, ErrorKind};
 /// The server's code for the refusal of a unique index.
 pub(crate) const DUPLICATE_KEY: i32 = 11000;
 
+/// Whether a unique index refused the one write that this is about.
+pub(crate) fn is_duplicate_key(error: &MongoError) -> bool {
+    match error.kind.as_ref() {
+        ErrorKind::Command(failure) => failure.code == DUPLICATE_KEY,
+        ErrorKind::Write(mongodb::error::WriteFailure::WriteError(failure)) => {
+            failure.code == DUPLICATE_KEY
+        }
+        _ => false,
+    }
+}
+
 /// A stored document that does not parse. Never papered over with a default.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{collection} {id}: {why}")]

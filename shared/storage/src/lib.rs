@@ -11,11 +11,13 @@
 
 pub mod collections;
 mod connect;
+mod digest;
 mod documents;
 mod error;
 pub mod group;
 pub mod jobs;
 mod leadership;
+mod limits;
 mod metrics;
 mod pool;
 mod processes;
@@ -31,6 +33,7 @@ pub use connect::ConnectSettings;
 pub use error::{CommitError, Corrupt, StorageError};
 pub use group::Unit;
 pub use leadership::{Leadership, SCHEDULER, Term};
+pub use limits::{LimitStates, Pause, Standing};
 pub use metrics::Metrics;
 pub use pool::{Pool, PoolState};
 pub use processes::{Process, Processes, Seen};

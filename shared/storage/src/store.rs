@@ -10,6 +10,7 @@ use crate::error::{CommitError, StorageError};
 use crate::group::{GroupCommit, Unit};
 use crate::jobs::Jobs;
 use crate::leadership::Leadership;
+use crate::limits::LimitStates;
 use crate::metrics::Metrics;
 use crate::pool::Pool;
 use crate::processes::Processes;
@@ -47,6 +48,8 @@ pub struct Store {
     pub processes: Processes,
     /// What is switched for the whole cluster.
     pub switches: SwitchBoard,
+    /// What rate limits have let through.
+    pub limits: LimitStates,
 }
 
 impl Store {
@@ -77,6 +80,7 @@ impl Store {
             jobs: Jobs::new(database.clone(), group.clone(), metrics.clone()),
             processes: Processes::new(&database),
             switches: SwitchBoard::new(&database),
+            limits: LimitStates::new(&database),
             group,
             pool,
             metrics,

@@ -46,8 +46,8 @@ pub(crate) enum Write {
         guard: Document,
         update: Bson,
     },
-    /// A document that is to be there afterwards; if it is there already, it stays as it is. The pipeline makes it
-    /// of nothing but its id, and so may use the server's time.
+    /// A document that is to be there afterwards. The pipeline makes it of nothing but its id, or decides what becomes of
+    /// it if it is there already; it may use the server's time. It is never too late.
     Ensure { row: Row, pipeline: Vec<Document> },
 }
 

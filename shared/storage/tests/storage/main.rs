@@ -10,6 +10,7 @@ mod group_commit;
 mod jobs;
 mod leadership;
 mod leases;
+mod limits;
 mod nonces;
 mod processes;
 mod protocol;
