@@ -15,6 +15,7 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 
 use crate::error::ApiError;
+use crate::limits::RateLimits;
 use crate::urls::ExternalUrl;
 
 /// How often a waiting answer looks by itself.
@@ -61,6 +62,8 @@ pub struct Parts {
     pub clock: Arc<dyn Clock>,
     /// What keeps requests off a pool that is pressed.
     pub guard: PressureGuard,
+    /// How much is let through.
+    pub limits: RateLimits,
     /// What is switched for the whole cluster.
     pub switches: watch::Receiver<Switches>,
     /// Where we are reached.

@@ -9,6 +9,8 @@ use certfleet_storage::{CommitError, StorageError};
 use http::header::{CONTENT_TYPE, LINK, LOCATION, RETRY_AFTER};
 use http::{HeaderValue, StatusCode};
 
+use crate::limits::{Refusal, whole_seconds};
+
 /// How long a client is asked to wait while the database is electing.
 const RETRY_AFTER_OUTAGE: HeaderValue = HeaderValue::from_static("3");
 
@@ -54,6 +56,9 @@ pub enum ApiError {
     /// The request took longer than any may.
     #[error("not done within the ceiling for requests")]
     TooSlow,
+    /// A rate limit is exceeded, or a name is paused. Nothing was done.
+    #[error("{}", .0.problem.detail)]
+    RateLimited(Box<Refusal>),
     /// Nothing new is begun, for this reason, which may be empty.
     #[error("maintenance: {0}")]
     Maintenance(String),
@@ -89,9 +94,10 @@ impl ApiError {
         Self::Problem(Problem::new(kind, detail))
     }
 
-    /// What `Retry-After` says with a 503.
+    /// What `Retry-After` says with a 429 or a 503.
     fn retry_after(&self) -> HeaderValue {
         match self {
+            Self::RateLimited(refusal) => HeaderValue::from(whole_seconds(refusal.wait)),
             Self::Maintenance(_) => RETRY_AFTER_MAINTENANCE,
             Self::Pressed(pressed) => pressed
                 .pressure
@@ -106,6 +112,7 @@ impl ApiError {
         match self {
             Self::Jws(error) => ProblemDocument::from(&error.problem()).with_status(error.status()),
             Self::Problem(problem) => ProblemDocument::from(problem),
+            Self::RateLimited(refusal) => ProblemDocument::from(&refusal.problem),
             Self::NotFound(what) => of(ProblemKind::Malformed, what).with_status(404),
             Self::MethodNotAllowed => of(
                 ProblemKind::Malformed,
@@ -196,7 +203,10 @@ impl IntoResponse for ApiError {
             CONTENT_TYPE,
             HeaderValue::from_static(media_type::PROBLEM_JSON),
         );
-        if status == StatusCode::SERVICE_UNAVAILABLE {
+        if matches!(
+            status,
+            StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS
+        ) {
             headers.insert(RETRY_AFTER, self.retry_after());
         }
         if let Self::KeyInUse(url) = &self

@@ -4,6 +4,7 @@
 mod app;
 mod body;
 mod error;
+mod limits;
 mod nonce_key;
 mod routes;
 mod server_certificate;

@@ -17,6 +17,7 @@ use certfleet_storage::{Process, Store, Vault};
 use tokio_util::sync::CancellationToken;
 
 use crate::app::{App, Parts, Policy};
+use crate::limits::RateLimits;
 use crate::server_certificate::ServerCertificate;
 use crate::urls::ExternalUrl;
 use crate::{nonce_key, routes};
@@ -55,6 +56,11 @@ pub async fn serve(context: Context<ApiSettings>) -> anyhow::Result<()> {
         authorities: Authorities::new(store.authorities.clone()),
         nonce_keys: nonce_key::load(&store, &vault).await?,
         guard: PressureGuard::new(Arc::clone(store.pool())),
+        limits: RateLimits::new(
+            context.limits.clone(),
+            store.limits.clone(),
+            context.metrics.registry(),
+        )?,
         switches: watch_switches(&store, background.clone()).await?,
         url: ExternalUrl::new(settings.server.external_url.as_str()),
         policy: policy(&settings.acme)?,

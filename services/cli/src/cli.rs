@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Parser, Subcommand};
 use clap_complete::Shell;
 
-use crate::commands::{ca, config, db, inspect, jobs, maintenance};
+use crate::commands::{ca, config, db, inspect, jobs, limits, maintenance};
 use crate::up::UpArgs;
 
 const EXIT_CODES: &str = "\
@@ -13,7 +13,7 @@ Exit codes:
   0    done
   1    failed; standard error says why, in one line
   2    bad usage, or settings that are not valid
-  3    there is no such thing (authority, order, certificate, account, job)
+  3    there is no such thing (authority, order, certificate, account, job, pause)
   130  interrupted before it was done
 
 Settings come from the environment (CERTFLEET_<SECTION>_<KEY>) over the file of --config.";
@@ -71,6 +71,9 @@ pub enum Command {
     /// Look at jobs, give dead ones another chance, pause and resume kinds of them.
     #[command(subcommand)]
     Jobs(jobs::JobsCommand),
+    /// Look at names that are paused because their validations kept failing, and lift that.
+    #[command(subcommand)]
+    Limits(limits::LimitsCommand),
     /// Take no new orders for a while.
     #[command(subcommand)]
     Maintenance(maintenance::MaintenanceCommand),

@@ -4,7 +4,8 @@ use std::fmt;
 use std::str::FromStr;
 
 use certfleet_domain::{
-    AccountId, AuthorityName, AuthorizationId, ChallengeId, Identifier, Order, OrderId,
+    AccountId, AttemptTerms, AuthorityName, AuthorizationId, ChallengeId, Identifier, Order,
+    OrderId,
 };
 use serde::{Deserialize, Serialize};
 
@@ -27,6 +28,9 @@ pub enum Job {
         /// Whose it is; jobs of older builds do not tell.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         account: Option<AccountId>,
+        /// What the rate limits have to be told of its end.
+        #[serde(default, skip_serializing_if = "AttemptTerms::is_empty")]
+        terms: AttemptTerms,
     },
     /// Sign the certificate that an order's finalization intended.
     SignCertificate {

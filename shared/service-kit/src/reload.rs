@@ -4,12 +4,13 @@ use std::path::PathBuf;
 
 use tokio::sync::watch;
 
-use crate::settings::{Given, LongRunning, SecretText, Source};
+use crate::settings::{Given, Limits, LongRunning, SecretText, Source};
 use crate::shutdown::Signals;
 use crate::telemetry::LogLevel;
 
 const LOG_LEVEL: &str = "log.level";
 const METRICS_TOKEN: &str = "management.metrics_token";
+const LIMITS: &str = "limits.";
 
 /// What a service's running parts take from the settings anew.
 pub(crate) struct Reload {
@@ -21,6 +22,8 @@ pub(crate) struct Reload {
     pub(crate) log_level: LogLevel,
     /// What the metrics ask for.
     pub(crate) metrics_token: watch::Sender<Option<SecretText>>,
+    /// How much is let through.
+    pub(crate) limits: watch::Sender<Limits>,
 }
 
 impl Reload {
@@ -57,6 +60,9 @@ impl Reload {
                 METRICS_TOKEN => {
                     self.metrics_token
                         .send_replace(base.management.metrics_token.clone());
+                }
+                limit if limit.starts_with(LIMITS) => {
+                    self.limits.send_replace(settings.limits());
                 }
                 _ => {
                     waiting.push(name);

@@ -37,7 +37,7 @@ use crate::probes::management;
 use crate::reload::Reload;
 use crate::serve::Server;
 use crate::server_id::server_id;
-use crate::settings::{LongRunning, SecretText, Source};
+use crate::settings::{Limits, LongRunning, SecretText, Source};
 use crate::shutdown::Signals;
 use crate::{telemetry, tls};
 
@@ -62,6 +62,8 @@ pub struct Program {
 pub struct Context<S> {
     /// Its settings, checked.
     pub settings: S,
+    /// Its rate limits, as they are by now.
+    pub limits: watch::Receiver<Limits>,
     /// Who it is.
     pub server_id: ServerId,
     /// When to stop, and when to look at files again.
@@ -109,6 +111,7 @@ where
         running,
         log_level,
         metrics_token: watch::Sender::new(base.management.metrics_token.clone()),
+        limits: watch::Sender::new(settings.limits()),
     };
     match start(program, settings, reload, main) {
         Ok(()) => ExitCode::SUCCESS,
@@ -127,7 +130,7 @@ where
     tls::install_crypto_provider();
     let runtime = Runtime::new().context("no threads")?;
     let ended = runtime.block_on(async {
-        let context = context(program, settings)?;
+        let context = context(program, settings, reload.limits.subscribe())?;
         let probes = management_server(&context, reload.metrics_token.subscribe())?;
         tokio::spawn(reload.run::<S>(context.signals.clone()));
         tracing::info!(
@@ -150,7 +153,11 @@ where
     ended
 }
 
-fn context<S: LongRunning>(program: Program, settings: S) -> anyhow::Result<Context<S>> {
+fn context<S: LongRunning>(
+    program: Program,
+    settings: S,
+    limits: watch::Receiver<Limits>,
+) -> anyhow::Result<Context<S>> {
     let signals = Signals::listen().context("signals")?;
     let state = &settings.base().state;
     Ok(Context {
@@ -158,6 +165,7 @@ fn context<S: LongRunning>(program: Program, settings: S) -> anyhow::Result<Cont
         health: Arc::new(Health::new(program.version, signals.shutdown.clone())),
         metrics: Arc::new(Metrics::new(program.name, program.version)?),
         settings,
+        limits,
         signals,
     })
 }

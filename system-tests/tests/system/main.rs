@@ -13,6 +13,7 @@ mod clients;
 mod draining;
 mod fairness;
 mod foreign_kek;
+mod limits;
 mod orders;
 mod pressure;
 mod refusals;

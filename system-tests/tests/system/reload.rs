@@ -10,7 +10,7 @@ use tokio::time::{Instant, sleep};
 const SAID_WITHIN: Duration = Duration::from_secs(10);
 
 /// Waits until a line of the log says this, after its first `after` octets; gives its length then.
-async fn said(log: &Path, after: usize, due: &str) -> Result<usize> {
+pub async fn said(log: &Path, after: usize, due: &str) -> Result<usize> {
     let until = Instant::now() + SAID_WITHIN;
     loop {
         let text = std::fs::read_to_string(log)?;

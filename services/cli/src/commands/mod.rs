@@ -7,6 +7,7 @@ pub mod db;
 pub mod health;
 pub mod inspect;
 pub mod jobs;
+pub mod limits;
 pub mod maintenance;
 
 use crate::cli::{Cli, Command};
@@ -26,6 +27,7 @@ pub async fn run(cli: Cli) -> Result<(), Failure> {
         Command::Inspect(command) => inspect::run(command, config, out).await,
         Command::Health => health::run(config, out).await,
         Command::Jobs(command) => jobs::run(command, config, out).await,
+        Command::Limits(command) => limits::run(command, config, out).await,
         Command::Maintenance(command) => maintenance::run(command, config, out).await,
         Command::Completion { shell } => completion::print(shell),
     }

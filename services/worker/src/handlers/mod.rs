@@ -92,9 +92,10 @@ impl Handlers {
                 Job::ValidateChallenge {
                     authorization,
                     challenge,
+                    terms,
                     ..
                 } => {
-                    self.validate_challenge(lease, *authorization, *challenge)
+                    self.validate_challenge(lease, *authorization, *challenge, terms)
                         .await
                 }
                 Job::SignCertificate { order, .. } => self.sign_certificate(lease, *order).await,
@@ -134,8 +135,12 @@ impl Handlers {
             Job::ValidateChallenge {
                 authorization,
                 challenge,
+                terms,
                 ..
-            } => self.give_up_validation(*authorization, *challenge).await,
+            } => {
+                self.give_up_validation(*authorization, *challenge, terms)
+                    .await
+            }
             Job::SignCertificate { order, .. } => self.give_up_signing(*order).await,
             Job::IssueServerCertificate { .. }
             | Job::RecoverWork { .. }

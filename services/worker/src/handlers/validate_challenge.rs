@@ -3,8 +3,8 @@
 use certfleet_acme::key_authorization;
 use certfleet_crash_points::{CrashPoint, reach};
 use certfleet_domain::{
-    Account, AccountStatus, Authorization, AuthorizationId, AuthorizationStatus, ChallengeId,
-    ChallengeState, Problem, ProblemKind,
+    Account, AccountStatus, AttemptTerms, Authorization, AuthorizationId, AuthorizationStatus,
+    ChallengeId, ChallengeState, LimitKey, Problem, ProblemKind,
 };
 use certfleet_jobs::Lease;
 use certfleet_storage::Unit;
@@ -18,6 +18,7 @@ impl Handlers {
         lease: &Lease,
         authorization: AuthorizationId,
         challenge: ChallengeId,
+        terms: &AttemptTerms,
     ) -> Result<(), HandlerError> {
         let Some(authorization) = self.undecided(authorization, challenge).await? else {
             return self.finish(lease, Unit::default()).await;
@@ -41,6 +42,12 @@ impl Handlers {
         reach(CrashPoint::ChallengeRead);
         let verdict = self.validator.validate(&attempt).await;
         let now = self.clock.now();
+        let counted = match &verdict {
+            Ok(_) => self.succeeded(&authorization, terms).await?,
+            Err(ValidationError::Failed(_)) => self.failed(&authorization, terms),
+            Err(ValidationError::Retry { .. }) => Unit::default(),
+        };
+        let not_counted = self.not_failed(&authorization, terms);
         let decided = match verdict {
             Ok(evidence) => {
                 tracing::info!(identifier = %attempt.identifier, kind = %attempt.kind, %evidence, "proven");
@@ -57,12 +64,12 @@ impl Handlers {
         match decided {
             Ok(decided) => {
                 let result = self.store.authorizations.update(&decided)?;
-                self.finish(lease, result).await?;
+                self.finish(lease, result.and(counted)).await?;
                 reach(CrashPoint::ChallengeWritten);
                 Ok(())
             }
             // Its time ran out while we looked.
-            Err(_) => self.finish(lease, Unit::default()).await,
+            Err(_) => self.finish(lease, not_counted).await,
         }
     }
 
@@ -90,14 +97,53 @@ impl Handlers {
         &self,
         authorization: AuthorizationId,
         challenge: ChallengeId,
+        terms: &AttemptTerms,
     ) -> Result<Unit, HandlerError> {
         let Some(authorization) = self.undecided(authorization, challenge).await? else {
             return Ok(Unit::default());
         };
         let detail = "the service could not carry out the validation; try again with a new order";
         let problem = Problem::new(ProblemKind::ServerInternal, detail);
+        let not_counted = self.not_failed(&authorization, terms);
         let failed = authorization.fail(challenge, self.clock.now(), problem)?;
-        Ok(self.store.authorizations.update(&failed)?)
+        Ok(self.store.authorizations.update(&failed)?.and(not_counted))
+    }
+
+    /// What the rate limits are told of a success, in its own unit.
+    async fn succeeded(
+        &self,
+        authorization: &Authorization,
+        terms: &AttemptTerms,
+    ) -> Result<Unit, HandlerError> {
+        let given_back = self.not_failed(authorization, terms);
+        if terms.pause_after.is_none() {
+            return Ok(given_back);
+        }
+        let (account, name) = (authorization.account, &authorization.identifier);
+        let ended = self.store.limits.end_failures(account, name).await?;
+        Ok(given_back.and(ended))
+    }
+
+    /// What they are told of a failure: its charge stays, and it is one more in a row.
+    fn failed(&self, authorization: &Authorization, terms: &AttemptTerms) -> Unit {
+        match terms.pause_after {
+            None => Unit::default(),
+            Some(most) => {
+                let (account, name) = (authorization.account, &authorization.identifier);
+                self.store.limits.count_failure(account, name, most)
+            }
+        }
+    }
+
+    /// What they are told of an attempt that has not failed: its charge is given back.
+    fn not_failed(&self, authorization: &Authorization, terms: &AttemptTerms) -> Unit {
+        match terms.charge {
+            None => Unit::default(),
+            Some(charge) => {
+                let attempt = LimitKey::attempts(authorization.account, &authorization.identifier);
+                self.store.limits.give_back_with(&attempt, charge)
+            }
+        }
     }
 }
 

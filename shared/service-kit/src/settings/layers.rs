@@ -9,10 +9,11 @@ use super::text::FromText;
 use super::{environment, file};
 
 /// The sections there are.
-pub(super) const SECTIONS: [&str; 11] = [
+pub(super) const SECTIONS: [&str; 12] = [
     "acme",
     "database",
     "kek",
+    "limits",
     "log",
     "management",
     "scheduler",

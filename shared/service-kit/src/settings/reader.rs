@@ -10,8 +10,8 @@ use super::fault::{Fault, SettingsError};
 use super::layers::{Entries, Given, Layers, Source};
 use super::section::Section;
 use super::{
-    Acme, Database, Kek, Log, Management, Scheduler, Server, State, Tls, Validation, Worker, de,
-    server,
+    Acme, Database, Kek, Limits, Log, Management, Scheduler, Server, State, Tls, Validation,
+    Worker, de, server,
 };
 
 /// Gives a service its sections, and gathers what is wrong.
@@ -104,6 +104,7 @@ impl Reader {
         self.check_only::<Acme>();
         self.check_only::<Database>();
         self.check_only::<Kek>();
+        self.check_only::<Limits>();
         self.check_only::<Log>();
         self.check_only::<Management>();
         self.check_only::<Scheduler>();

@@ -2,7 +2,7 @@
 
 use super::reader::{Reader, ServiceSettings};
 use super::{
-    Acme, Database, Kek, Log, Management, Scheduler, Server, State, Tls, Validation, Worker,
+    Acme, Database, Kek, Limits, Log, Management, Scheduler, Server, State, Tls, Validation, Worker,
 };
 
 /// What every long-running service has.
@@ -31,6 +31,11 @@ impl Base {
 pub trait LongRunning: ServiceSettings + 'static {
     /// What every service has.
     fn base(&self) -> &Base;
+
+    /// Its rate limits; a service that lets nothing in has none.
+    fn limits(&self) -> Limits {
+        Limits::default()
+    }
 }
 
 macro_rules! long_running {
@@ -43,7 +48,17 @@ macro_rules! long_running {
     )*};
 }
 
-long_running!(ApiSettings, WorkerSettings, SchedulerSettings);
+long_running!(WorkerSettings, SchedulerSettings);
+
+impl LongRunning for ApiSettings {
+    fn base(&self) -> &Base {
+        &self.base
+    }
+
+    fn limits(&self) -> Limits {
+        self.limits.clone()
+    }
+}
 
 /// The API's settings.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -60,6 +75,8 @@ pub struct ApiSettings {
     pub kek: Kek,
     /// What it tells ACME clients.
     pub acme: Acme,
+    /// How much it lets through.
+    pub limits: Limits,
 }
 
 impl ServiceSettings for ApiSettings {
@@ -67,6 +84,7 @@ impl ServiceSettings for ApiSettings {
         let base = Base::read(reader);
         let (server, tls) = (reader.section(), reader.section());
         let (database, kek, acme) = (reader.section(), reader.kek(), reader.section());
+        let limits = reader.section();
         Some(Self {
             base: base?,
             server: server?,
@@ -74,6 +92,7 @@ impl ServiceSettings for ApiSettings {
             database: database?,
             kek: kek?,
             acme: acme?,
+            limits: limits?,
         })
     }
 }

@@ -133,7 +133,7 @@ fn unknown_names_are_refused_by_their_full_name() {
 }
 
 /// Settings, and how the one line about them begins.
-const BAD: [(&str, &str); 30] = [
+const BAD: [(&str, &str); 32] = [
     (
         "scheduler: {lease_ttl: 20}",
         "scheduler.lease_ttl (FILE): \"20\" is not a duration",
@@ -231,6 +231,14 @@ const BAD: [(&str, &str); 30] = [
         "database.heartbeat (FILE): at least 500ms",
     ),
     ("state: {dir: ''}", "state.dir (FILE): a directory is due"),
+    (
+        "limits: {orders_per_account: 300}",
+        "limits.orders_per_account (FILE): \"300\" is neither off nor",
+    ),
+    (
+        "limits: {pause_after: never}",
+        "limits.pause_after (FILE): \"never\" is neither off nor",
+    ),
     ("worker: 5", "FILE: worker is a section"),
     ("- 5", "FILE: sections with their keys are due"),
     ("worker: {lease: 60s, lease: 70s}", "FILE: "),
@@ -370,6 +378,7 @@ fn the_sample_is_the_defaults_and_has_every_key() {
     assert_eq!(api.base, least.base);
     assert_eq!(api.tls, least.tls);
     assert_eq!(api.acme, least.acme);
+    assert_eq!(api.limits, Limits::default());
     assert_eq!(
         Server {
             external_url: least.server.external_url.clone(),
@@ -401,6 +410,7 @@ fn the_sample_is_the_defaults_and_has_every_key() {
     check(Acme::NAME, keys_of::<Acme>());
     check(Database::NAME, keys_of::<Database>());
     check(Kek::NAME, keys_of::<Kek>());
+    check(Limits::NAME, keys_of::<Limits>());
     check(Log::NAME, keys_of::<Log>());
     check(Management::NAME, keys_of::<Management>());
     check(Scheduler::NAME, keys_of::<Scheduler>());

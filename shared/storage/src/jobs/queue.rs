@@ -5,7 +5,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use bson::{Bson, Document, doc};
-use certfleet_domain::ServerId;
+use certfleet_domain::{AttemptTerms, ServerId};
 use certfleet_jobs::{Job, JobKey, JobKind, Lease, Outcome, Progress};
 use futures_util::TryStreamExt;
 use mongodb::Database;
@@ -247,6 +247,8 @@ fn validate_jobs(authorization: &Document) -> Vec<Job> {
                 account: id_in(authorization, "account"),
                 authorization: id,
                 challenge: id_in(challenge, "id")?,
+                // Its terms are lost with it: what it was charged is not given back.
+                terms: AttemptTerms::default(),
             })
         })
         .collect()

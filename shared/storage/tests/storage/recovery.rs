@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use certfleet_domain::{CertificateId, ChallengeState, SystemClock, SystemRng};
+use certfleet_domain::{AttemptTerms, CertificateId, ChallengeState, SystemClock, SystemRng};
 use certfleet_jobs::Job;
 use certfleet_storage::collections::JOBS;
 use certfleet_storage::jobs::{JobState, Recovered};
@@ -56,6 +56,7 @@ async fn orphans_get_their_jobs_back_and_others_are_left_alone() {
             authorization: authorization.id,
             challenge: challenge.id,
             account: Some(authorization.account),
+            terms: AttemptTerms::default(),
         };
         let state = store.jobs.state(&job.key()).await.expect("a read");
         assert_eq!(state, Some(JobState::Queued));

@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use certfleet_domain::{AccountId, AuthorizationId, ChallengeId, OrderId, SystemClock, SystemRng};
+use certfleet_domain::{
+    AccountId, AttemptTerms, AuthorizationId, ChallengeId, OrderId, SystemClock, SystemRng,
+};
 use certfleet_jobs::{Job, JobKind, Lane, Lease, Room};
 use certfleet_storage::Unit;
 use certfleet_storage::jobs::JobFeed;
@@ -22,6 +24,7 @@ pub async fn validations(space: &Space, account: AccountId, count: usize) {
         authorization: AuthorizationId::generate(&SystemClock, &mut SystemRng),
         challenge: ChallengeId::generate(&SystemClock, &mut SystemRng),
         account: Some(account),
+        terms: AttemptTerms::default(),
     };
     let jobs: Vec<Job> = (0..count).map(job).collect();
     let unit = jobs

@@ -5,8 +5,8 @@ use axum::extract::{Path, State};
 use axum::response::{IntoResponse, Response};
 use certfleet_acme::messages::{AuthorizationResponse, AuthorizationUpdate};
 use certfleet_domain::{
-    Authorization, AuthorizationStatus, Challenge, ChallengeId, ChallengeState, ProblemKind,
-    Timestamp,
+    AttemptTerms, Authorization, AuthorizationStatus, Challenge, ChallengeId, ChallengeState,
+    ProblemKind, Timestamp,
 };
 use certfleet_jobs::Job;
 
@@ -73,17 +73,26 @@ async fn await_validation(
     let Some(challenge) = processing(&authorization, app.now()) else {
         return Ok(authorization);
     };
-    let awaited = app.listen_for(&validation(&authorization, challenge.id));
+    let awaited = app.listen_for(&validation(
+        &authorization,
+        challenge.id,
+        AttemptTerms::default(),
+    ));
     app.await_job(&awaited, Enqueued::Before).await?;
     find_own(app, request, &authorization.id.to_string()).await
 }
 
 /// The job that validates a challenge.
-pub(super) fn validation(authorization: &Authorization, challenge: ChallengeId) -> Job {
+pub(super) fn validation(
+    authorization: &Authorization,
+    challenge: ChallengeId,
+    terms: AttemptTerms,
+) -> Job {
     Job::ValidateChallenge {
         authorization: authorization.id,
         challenge,
         account: Some(authorization.account),
+        terms,
     }
 }
 

@@ -4,8 +4,9 @@ use axum::Json;
 use axum::extract::{Path, State};
 use axum::response::{IntoResponse, Response};
 use certfleet_acme::messages::ChallengeResponse;
-use certfleet_domain::{Authorization, AuthorizationStatus, ChallengeId, ChallengeState};
-use certfleet_jobs::Job;
+use certfleet_domain::{
+    AttemptTerms, Authorization, AuthorizationStatus, ChallengeId, ChallengeState,
+};
 use serde::Deserialize;
 
 use super::authorization::{find_own, validation};
@@ -54,10 +55,10 @@ async fn validate(
     if !open {
         return Ok(authorization);
     }
-    let job = validation(&authorization, id);
+    let job = validation(&authorization, id, AttemptTerms::default());
     let awaited = app.listen_for(&job);
     let begin = *state == ChallengeState::Pending;
-    let enqueued = if begin && begun(app, request, &authorization, id, &job).await? {
+    let enqueued = if begin && begun(app, request, &authorization, id).await? {
         Enqueued::Now
     } else {
         Enqueued::Before
@@ -79,15 +80,17 @@ async fn begun(
     request: &ByAccount,
     authorization: &Authorization,
     id: ChallengeId,
-    job: &Job,
 ) -> Result<bool, ApiError> {
-    let begun = authorization.clone().begin(id, app.now())?;
-    let unit = app
-        .store
-        .authorizations
-        .update(&begun)?
-        .and(app.store.jobs.enqueue(job)?);
-    match request.ticket.commit(app, unit).await {
+    let now = app.now();
+    let begun = authorization.clone().begin(id, now)?;
+    let begun = app.store.authorizations.update(&begun)?;
+    let (account, name) = (authorization.account, &authorization.identifier);
+    let (admission, terms) = app.limits.begin_attempt(account, name, now).await?;
+    let job = validation(authorization, id, terms);
+    let unit = begun.and(app.store.jobs.enqueue(&job)?);
+    let fate = request.ticket.commit(app, unit).await;
+    app.limits.settle(admission, &fate).await;
+    match fate {
         Ok(()) => Ok(true),
         Err(error) if error.is_conflict() => Ok(false),
         Err(error) => Err(error.into()),

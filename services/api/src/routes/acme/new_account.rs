@@ -5,8 +5,9 @@ use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use certfleet_acme::messages::{AccountResponse, NewAccount};
 use certfleet_acme::{KeyKind, PublicKey};
-use certfleet_domain::{Account, AccountId, AccountStatus, ProblemKind, SystemRng};
+use certfleet_domain::{Account, AccountId, AccountStatus, LimitKey, ProblemKind, SystemRng};
 use certfleet_pki::public_key_strength;
+use certfleet_service_kit::ClientIp;
 use certfleet_storage::CommitError;
 use http::StatusCode;
 use http::header::LOCATION;
@@ -15,7 +16,11 @@ use crate::app::App;
 use crate::error::ApiError;
 use crate::signed::{AtAuthority, ByKey};
 
-pub async fn post(State(app): State<App>, request: ByKey) -> Result<Response, ApiError> {
+pub async fn post(
+    State(app): State<App>,
+    ClientIp(address): ClientIp,
+    request: ByKey,
+) -> Result<Response, ApiError> {
     let ByKey {
         at,
         key,
@@ -56,7 +61,11 @@ pub async fn post(State(app): State<App>, request: ByKey) -> Result<Response, Ap
         version: 0,
     };
     let unit = app.store.accounts.insert(&account)?;
-    match ticket.commit(&app, unit).await {
+    let address = LimitKey::address(&at.authority.name, address);
+    let admission = app.limits.admit(vec![address], now).await?;
+    let fate = ticket.commit(&app, unit).await;
+    app.limits.settle(admission, &fate).await;
+    match fate {
         Ok(()) => Ok(answer(&at, &account, StatusCode::CREATED)),
         // The same key came in on another replica at the same moment: that account is the one.
         Err(CommitError::Duplicate { .. }) => match find().await? {

@@ -6,7 +6,7 @@ use axum::response::{IntoResponse, Response};
 use certfleet_acme::messages::NewAuthorization;
 use certfleet_domain::{
     Account, Authorization, AuthorizationId, AuthorizationState, Challenge, ChallengeId,
-    ChallengeKind, ChallengeState, Identifier, ProblemKind, SystemRng, Timestamp, Token,
+    ChallengeKind, ChallengeState, Identifier, LimitKey, ProblemKind, SystemRng, Timestamp, Token,
 };
 use http::StatusCode;
 use http::header::LOCATION;
@@ -34,7 +34,15 @@ pub async fn post(State(app): State<App>, request: ByAccount) -> Result<Response
     let now = app.now();
     let fresh = pending(&app, &at, &account, identifier, now);
     let unit = app.store.authorizations.insert(&fresh)?;
-    ticket.commit(&app, unit).await?;
+    let identifiers = std::slice::from_ref(&fresh.identifier);
+    app.limits
+        .require_attempts(account.id, identifiers, now)
+        .await?;
+    let keys = vec![LimitKey::account(account.id)];
+    let admission = app.limits.admit(keys, now).await?;
+    let fate = ticket.commit(&app, unit).await;
+    app.limits.settle(admission, &fate).await;
+    fate?;
     let body = authorization::response(&at.urls, &fresh, now);
     Ok((
         StatusCode::CREATED,

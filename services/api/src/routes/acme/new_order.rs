@@ -5,8 +5,8 @@ use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use certfleet_acme::messages::NewOrder;
 use certfleet_domain::{
-    Account, Authorization, Identifier, Order, OrderId, OrderState, Problem, ProblemKind, Profile,
-    ProfileName, SystemRng, Timestamp,
+    Account, Authorization, AuthorizationStatus, Identifier, LimitKey, Order, OrderId, OrderState,
+    Problem, ProblemKind, Profile, ProfileName, SystemRng, Timestamp,
 };
 use certfleet_storage::Unit;
 use http::StatusCode;
@@ -65,7 +65,14 @@ pub async fn post(State(app): State<App>, request: ByAccount) -> Result<Response
         version: 0,
     };
     let unit = fresh.and(app.store.orders.insert(&order)?);
-    ticket.commit(&app, unit).await?;
+    let to_prove = to_prove(&authorizations, now);
+    app.limits
+        .require_attempts(account.id, &to_prove, now)
+        .await?;
+    let admission = app.limits.admit(limits_of(&order), now).await?;
+    let fate = ticket.commit(&app, unit).await;
+    app.limits.settle(admission, &fate).await;
+    fate?;
 
     let body = order::response(&at.urls, &order, &authorizations, now);
     Ok((
@@ -74,6 +81,27 @@ pub async fn post(State(app): State<App>, request: ByAccount) -> Result<Response
         Json(body),
     )
         .into_response())
+}
+
+/// The names that have yet to be proven.
+fn to_prove(authorizations: &[Authorization], now: Timestamp) -> Vec<Identifier> {
+    authorizations
+        .iter()
+        .filter(|authorization| authorization.status(now) == AuthorizationStatus::Pending)
+        .map(|authorization| authorization.identifier.clone())
+        .collect()
+}
+
+/// What an order is counted for. One that replaces a certificate is for none (RFC 9773 §5): the window in which it comes
+/// was given by us.
+fn limits_of(order: &Order) -> Vec<LimitKey> {
+    if order.replaces.is_some() {
+        return Vec::new();
+    }
+    let mut keys = LimitKey::domains(&order.authority, &order.identifiers);
+    keys.push(LimitKey::account(order.account));
+    keys.push(LimitKey::name_set(&order.authority, &order.identifiers));
+    keys
 }
 
 fn profile_of<'a>(at: &'a AtAuthority, name: Option<&str>) -> Result<&'a Profile, Problem> {

@@ -1,8 +1,8 @@
 //! `certfleet inspect order`.
 
 use certfleet_domain::{
-    Authorization, AuthorizationStatus, Certificate, Challenge, ChallengeState, Clock, Order,
-    OrderId, OrderState, OrderStatus, Problem, SystemClock, Timestamp,
+    AttemptTerms, Authorization, AuthorizationStatus, Certificate, Challenge, ChallengeState,
+    Clock, Order, OrderId, OrderState, OrderStatus, Problem, SystemClock, Timestamp,
 };
 use certfleet_jobs::Job;
 use certfleet_storage::Store;
@@ -132,6 +132,7 @@ impl ChallengeView {
             authorization: authorization.id,
             challenge: challenge.id,
             account: Some(authorization.account),
+            terms: AttemptTerms::default(),
         };
         let (validated_at, error) = match &challenge.state {
             ChallengeState::Pending | ChallengeState::Processing => (None, None),
