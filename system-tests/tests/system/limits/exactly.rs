@@ -138,7 +138,8 @@ async fn orders_of_one_registered_domain_whoever_orders() -> Result<()> {
     let problem = refused.context("none is refused")?.problem()?;
     let named = problem.identifier.context("no identifier")?.value;
     ensure!(named.ends_with(".limited.test"), "{named}");
-    // Of an order in two domains that one refuses, the other is charged nothing.
+    // Of an order in two domains that one refuses, the other is charged nothing but the time for which that was under way:
+    // the last of its orders may be refused for some seconds, and not for the nine minutes of a charge.
     let mixed = wish(&["a.limited.test", "a.unlimited.test"]);
     let answers = order_all(&clients, &[&one], &vec![mixed; 10]).await?;
     ensure!(let_through(&answers, 201, "orders_per_domain")? == 0);
@@ -147,7 +148,12 @@ async fn orders_of_one_registered_domain_whoever_orders() -> Result<()> {
         .collect();
     let answers = order_all(&clients, &[&other], &wishes).await?;
     let through = let_through(&answers, 201, "orders_per_domain")?;
-    ensure!(through == 7, "{through} orders of the other domain");
+    let soonest = answers.iter().filter_map(Answer::retry_after).min();
+    let soonest = soonest.context("no Retry-After")?;
+    ensure!(
+        through == 7 || (through == 6 && soonest.as_secs() < 60),
+        "{through} orders of the other domain, the next in {soonest:?}"
+    );
     Ok(())
 }
 
