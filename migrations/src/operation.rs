@@ -7,13 +7,19 @@ use mongodb::error::{Error as MongoError, ErrorKind};
 /// The server's answer when the collection is there already.
 const NAMESPACE_EXISTS: i32 = 48;
 
-/// One change of the schema. There is no variant that takes anything away.
+/// The server's answer when there is no such index.
+const INDEX_NOT_FOUND: i32 = 27;
+
+/// One change of the schema. There is no variant that takes away what a replica could need: an index that goes makes
+/// queries slower, never wrong.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Operation {
     /// Makes a collection, so that no transaction has to: two that make the same one conflict.
     CreateCollection(&'static str),
     /// Makes indexes of a collection, in one pass over it.
     CreateIndexes(&'static str, Vec<Index>),
+    /// Removes an index by its name. Only where another serves the same queries, and no build names it in one.
+    DropIndex(&'static str, &'static str),
 }
 
 /// An index, as `createIndexes` takes it.
@@ -56,6 +62,7 @@ impl Operation {
                 // All data-bearing members, which is the default, would let one that is down stop the migration.
                 "commitQuorum": "majority",
             },
+            Self::DropIndex(collection, name) => doc! { "dropIndexes": collection, "index": name },
         }
     }
 
@@ -74,6 +81,7 @@ impl Operation {
             (Self::CreateCollection(_), ErrorKind::Command(failure)) => {
                 failure.code == NAMESPACE_EXISTS
             }
+            (Self::DropIndex(..), ErrorKind::Command(failure)) => failure.code == INDEX_NOT_FOUND,
             _ => false,
         }
     }

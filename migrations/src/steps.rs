@@ -52,7 +52,7 @@ mod tests {
                 "cfdc4b5b96418d92b2c05bce696988f1adb30007428f3c5a6e86cefedcfe90f8",
                 "ddea882328959484ffc6b0d076178d1d6229c8819bb3df7d088e939d3ae5c9a7",
                 "1cdf6a2bf76f2ffb6324f65d22573fca8162cbc40e278ca9188168bf7f115ab1",
-                "fe547272d2bc1137dd19cd599fec39439a286376e7fa23f803cfc669db4b483b",
+                "a3578f034a9ed959885a368b40beb532556f5faa72ecde7de01d31759fe5535d",
                 "4fbb6a04ac223699d5c3c6a78999789adbbc82cbd69e20079bfd48d37e4e7aca",
             ]
         );

@@ -7,8 +7,8 @@ use crate::operation::{Index, Operation};
 use crate::step::Step;
 
 pub(super) fn step() -> Step {
-    // A claim reads what it may take and nothing else, the most urgent first. It does what `claimable` did, which stays for
-    // replicas of the former build.
+    // A claim reads what it may take and nothing else, the most urgent first. It serves what `claimable` served: replicas of
+    // the former build find by it as well. Two of them would cost every claim a second write.
     let due = Index::new(
         JOBS_DUE,
         doc! { "bucket": 1, "queue": 1, "claimable_at": 1 },
@@ -17,6 +17,9 @@ pub(super) fn step() -> Step {
     Step {
         number: 4,
         name: "queues",
-        operations: vec![Operation::CreateIndexes(JOBS, vec![due])],
+        operations: vec![
+            Operation::CreateIndexes(JOBS, vec![due]),
+            Operation::DropIndex(JOBS, "claimable"),
+        ],
     }
 }

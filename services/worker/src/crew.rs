@@ -204,9 +204,7 @@ impl Crew {
 
     /// Waits for the jobs in hand, until `deadline` at most; those still running then are handed back.
     pub async fn drain(&self, deadline: std::time::Duration) {
-        if !self.tasks.is_empty() {
-            reach(CrashPoint::Draining);
-        }
+        reach(CrashPoint::Draining);
         self.tasks.close();
         if tokio::time::timeout(deadline, self.tasks.wait())
             .await

@@ -90,7 +90,7 @@ crash_points! {
     RetentionBegun = "retention-begun",
     /// Worker: a step of what has served its time is removed.
     RetentionStepped = "retention-stepped",
-    /// Worker: it was told to go, and has jobs in hand.
+    /// Worker: it was told to go, and may have jobs in hand.
     Draining = "draining",
     /// Scheduler: the lease is taken; nothing was done in the new term.
     LeadTaken = "lead-taken",
