@@ -11,7 +11,7 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 
-use crate::ground::Ground;
+use crate::ground::{Ground, PAUSE};
 
 /// A killed worker's job waits for its lease; the next one may be killed with it as well.
 const PATIENCE: Duration = Duration::from_secs(120);
@@ -90,7 +90,10 @@ impl Load {
                 let one = flow(&ground, &acme, &account, &name, &orders);
                 let done = match names {
                     Names::Ordinary => one.await,
-                    Names::Slow => tokio::join!(one, slow_at_first(&ground, &name[0])).0,
+                    Names::Slow => {
+                        let one = std::pin::pin!(one);
+                        slow_at_first(&ground, &name[0], one).await
+                    }
                 };
                 let (order, certificate) =
                     done.with_context(|| format!("flow {} for {}", issued.len(), name[0]))?;
@@ -148,11 +151,22 @@ impl Load {
 /// Longer than a validation may take.
 const SLOW: Duration = Duration::from_secs(60);
 
-/// The name is not to be resolved for a while.
-async fn slow_at_first(ground: &Ground, name: &str) {
-    ground.answers().set_delay(name, SLOW);
-    sleep(Duration::from_secs(4)).await;
-    ground.answers().set_delay(name, Duration::ZERO);
+/// The name is not to be resolved until a worker has tried, and has given that attempt up.
+async fn slow_at_first<F: Future + Unpin>(ground: &Ground, name: &str, mut flow: F) -> F::Output {
+    let answers = ground.answers();
+    answers.set_delay(name, SLOW);
+    let tried = async {
+        while !answers.dns_queries().iter().any(|query| query.name == name) {
+            sleep(PAUSE).await;
+        }
+        sleep(Duration::from_secs(3)).await;
+        answers.set_delay(name, Duration::ZERO);
+    };
+    tokio::select! {
+        done = &mut flow => return done,
+        () = tried => {}
+    }
+    flow.await
 }
 
 /// One certificate: the URL of its order, and what came.

@@ -12,7 +12,7 @@ use crate::{ground, say};
 /// The variable with the connection string: arguments are there for all to see.
 pub const URI: &str = "CERTFLEET_QUEUE_LOAD_URI";
 /// Longer than a run.
-const LEASE: Duration = Duration::from_secs(3600);
+pub const LEASE: Duration = Duration::from_secs(3600);
 
 #[derive(Args)]
 pub struct ClaimerArgs {

@@ -5,6 +5,7 @@
 
 mod claimer;
 mod ground;
+mod idle;
 mod wake_up;
 
 use std::io::Write as _;
@@ -58,6 +59,9 @@ struct LoadArgs {
     /// How many jobs are enqueued one by one, to see how soon each is started.
     #[arg(long, default_value_t = 300)]
     wake_ups: usize,
+    /// How many finished jobs there are when an idle worker looks for more.
+    #[arg(long, default_value_t = 1_000_000)]
+    finished: usize,
 }
 
 fn main() -> ExitCode {
@@ -140,7 +144,8 @@ async fn measure_on(ground: &mut Ground, load: &LoadArgs) -> Result<()> {
     say(&format!(
         "enqueued to claimed, {} jobs one by one: {started}",
         load.wake_ups
-    ))
+    ))?;
+    say(&idle::measure(&ground.space().await?, load.finished).await?)
 }
 
 /// Has so many processes claim all jobs. Gives claims per second.

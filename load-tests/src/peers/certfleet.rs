@@ -1,4 +1,4 @@
-//! certfleet as an operator starts it: `certfleet up`, two of each service over a replica set of three.
+//! certfleet as an operator starts it: `certfleet up`, two of each service, or one, over a replica set of three.
 
 use std::path::Path;
 use std::time::Duration;
@@ -31,21 +31,45 @@ struct Process {
     pid: u32,
 }
 
+/// How many of each service.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Replicas {
+    One,
+    Two,
+}
+
+impl Replicas {
+    fn kind(self) -> Kind {
+        match self {
+            Self::One => Kind::CertfleetSingle,
+            Self::Two => Kind::Certfleet,
+        }
+    }
+
+    fn count(self) -> &'static str {
+        match self {
+            Self::One => "1",
+            Self::Two => "2",
+        }
+    }
+}
+
 /// Starts a cluster with an empty database and waits until it serves.
-pub(crate) async fn start(ground: &Ground) -> Result<Peer> {
-    let home = own_directory(ground, Kind::Certfleet)?;
+pub(crate) async fn start(ground: &Ground, replicas: Replicas) -> Result<Peer> {
+    let home = own_directory(ground, replicas.kind())?;
     let data = home.join("data");
-    let command = command(ground, &data, free_port()?);
+    let command = command(ground, &data, free_port()?, replicas);
     let mut process = Managed::spawn("certfleet", command, home.join("log"), false)?;
     match connect(&mut process, &data).await {
         Ok((cluster, tls, mongo)) => {
             let version = version(&ground.certfleet, &["--version"]).await;
             let watched = watched(&cluster, &mongo, process.pid()?).await?;
             Ok(Peer {
-                kind: Kind::Certfleet,
+                kind: replicas.kind(),
                 title: format!(
-                    "{}, 2 API, 2 workers, 2 schedulers, 3 mongods, HTTP-01 validated",
-                    version.unwrap_or_else(|| "certfleet".to_owned())
+                    "{}, {} of API, worker and scheduler, 3 mongods, HTTP-01 validated",
+                    version.unwrap_or_else(|| "certfleet".to_owned()),
+                    replicas.count()
                 ),
                 directory: cluster.directory,
                 tls,
@@ -61,19 +85,13 @@ pub(crate) async fn start(ground: &Ground) -> Result<Peer> {
     }
 }
 
-fn command(ground: &Ground, data: &Path, port: u16) -> Command {
+fn command(ground: &Ground, data: &Path, port: u16, replicas: Replicas) -> Command {
     let mut command = Command::new(&ground.certfleet);
     command
-        .args([
-            "up",
-            "--json",
-            "--api",
-            "2",
-            "--worker",
-            "2",
-            "--scheduler",
-            "2",
-        ])
+        .args(["up", "--json"])
+        .args(["--api", replicas.count()])
+        .args(["--worker", replicas.count()])
+        .args(["--scheduler", replicas.count()])
         .arg("--data")
         .arg(data)
         .args(["--port", &port.to_string()])

@@ -23,6 +23,8 @@ use managed::Managed;
 pub(crate) enum Kind {
     /// certfleet: two of each service over a replica set of three, HTTP-01 validated.
     Certfleet,
+    /// The same with one of each service.
+    CertfleetSingle,
     /// Caddy's `acme_server` (the smallstep library) with its database on disk, HTTP-01 validated.
     Caddy,
     /// Pebble in memory, validation skipped.
@@ -39,9 +41,14 @@ impl Kind {
         matches!(self, Self::Pebble | Self::PebbleValidating)
     }
 
+    fn is_ours(self) -> bool {
+        matches!(self, Self::Certfleet | Self::CertfleetSingle)
+    }
+
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Certfleet => "certfleet",
+            Self::CertfleetSingle => "certfleet-single",
             Self::Caddy => "caddy",
             Self::Pebble => "pebble",
             Self::PebbleValidating => "pebble-validating",
@@ -76,7 +83,8 @@ pub(crate) struct Peer {
 impl Peer {
     pub(crate) async fn start(kind: Kind, ground: &Ground) -> Result<Self> {
         match kind {
-            Kind::Certfleet => certfleet::start(ground).await,
+            Kind::Certfleet => certfleet::start(ground, certfleet::Replicas::Two).await,
+            Kind::CertfleetSingle => certfleet::start(ground, certfleet::Replicas::One).await,
             Kind::Caddy => caddy::start(ground).await,
             Kind::Pebble => pebble::start(ground, pebble::Validation::Skipped).await,
             Kind::PebbleValidating => pebble::start(ground, pebble::Validation::Http01).await,
@@ -93,14 +101,14 @@ impl Peer {
     /// Stops its clock while another is measured. certfleet's replica set would take that for a failure, so it
     /// stays running, and what it uses meanwhile is measured instead.
     pub(crate) fn rest(&self) -> Result<()> {
-        if self.kind == Kind::Certfleet {
+        if self.kind.is_ours() {
             return Ok(());
         }
         self.process.freeze()
     }
 
     pub(crate) fn wake(&self) -> Result<()> {
-        if self.kind == Kind::Certfleet {
+        if self.kind.is_ours() {
             return Ok(());
         }
         self.process.thaw()
