@@ -143,7 +143,11 @@ pub const RUNS: &str = "runs of duties, none skipped or doubled";
 /// many there are.
 pub async fn runs_follow_each_other(database: &Database) -> Result<usize> {
     let mut all = 0;
-    for (kind, every) in [("recoverWork", 30), ("applyRetention", 60)] {
+    for (kind, every) in [
+        ("recoverWork", 30),
+        ("checkAuthorities", 60),
+        ("applyRetention", 60),
+    ] {
         let jobs = database.find("jobs", doc! { "kind": kind }).await?;
         let mut runs: Vec<(i64, i64)> = jobs
             .iter()

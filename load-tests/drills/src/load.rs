@@ -151,7 +151,7 @@ impl Load {
 /// Longer than a validation may take.
 const SLOW: Duration = Duration::from_secs(60);
 
-/// The name is not to be resolved until a worker has tried, and has given that attempt up.
+/// The name is not to be resolved until a worker has tried, and has given an attempt up or two.
 async fn slow_at_first<F: Future + Unpin>(ground: &Ground, name: &str, mut flow: F) -> F::Output {
     let answers = ground.answers();
     answers.set_delay(name, SLOW);
@@ -159,7 +159,7 @@ async fn slow_at_first<F: Future + Unpin>(ground: &Ground, name: &str, mut flow:
         while !answers.dns_queries().iter().any(|query| query.name == name) {
             sleep(PAUSE).await;
         }
-        sleep(Duration::from_secs(3)).await;
+        sleep(Duration::from_secs(8)).await;
         answers.set_delay(name, Duration::ZERO);
     };
     tokio::select! {

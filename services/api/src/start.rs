@@ -5,8 +5,8 @@ use std::sync::Arc;
 use anyhow::Context as _;
 use axum::Router;
 use certfleet_data_kit::{
-    Authorities, PressureGuard, await_database, await_keks, check_switches, register, store, vault,
-    watch_switches,
+    Authorities, PressureGuard, await_database, await_keks, check_authorities, check_switches,
+    register, store, vault, watch_switches,
 };
 use certfleet_domain::{Clock, Identifier, SystemClock};
 use certfleet_service_kit::settings::{Acme, ApiSettings, TlsMode};
@@ -80,6 +80,7 @@ pub async fn serve(context: Context<ApiSettings>) -> anyhow::Result<()> {
         drain: settings.server.shutdown_timeout,
     };
     check_authority(&app, &context);
+    check_authorities(&app.store, &context.health);
     check_switches(&app.switches, &context.health);
     context.health.started();
     server.run(shutdown.clone()).await;

@@ -1,5 +1,6 @@
 //! What a leader sees to, again and again: the duties, one file each. A duty's run is a job; workers do it.
 
+mod authorities;
 mod recovery;
 mod retention;
 
@@ -22,5 +23,9 @@ pub struct Duty {
 
 /// All duties there are.
 pub fn all(settings: &Scheduler) -> Vec<Duty> {
-    vec![recovery::duty(), retention::duty(settings)]
+    vec![
+        recovery::duty(),
+        authorities::duty(),
+        retention::duty(settings),
+    ]
 }

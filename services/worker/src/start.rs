@@ -5,8 +5,8 @@ use std::sync::Arc;
 use anyhow::Context as _;
 use certfleet_crash_points::{CrashPoint, reach};
 use certfleet_data_kit::{
-    Authorities, await_database, await_keks, check_queue, check_switches, register, store, vault,
-    watch_switches,
+    Authorities, await_database, await_keks, check_authorities, check_queue, check_switches,
+    register, store, vault, watch_switches,
 };
 use certfleet_domain::{Clock, SystemClock};
 use certfleet_jobs::JobKind;
@@ -88,6 +88,7 @@ pub async fn work(context: Context<WorkerSettings>) -> anyhow::Result<()> {
         poll_interval: settings.worker.poll_interval,
     };
     check_queue(&store, &context.health);
+    check_authorities(&store, &context.health);
     context.health.started();
     claiming.run(clock.as_ref(), shutdown.clone()).await;
     registration.end().await;

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use certfleet_service_kit::{Condition, Health, Importance};
-use certfleet_storage::{Store, Vault};
+use certfleet_storage::{AuthorityHealth, Store, Vault};
 use tokio::time::timeout;
 
 use crate::pressure::{Pressed, Pressure};
@@ -54,6 +54,47 @@ pub fn check_keks(vault: &Vault, health: &Health) {
     });
 }
 
+/// The authorities, as an auxiliary part: as a worker found them, once for the whole cluster.
+pub fn check_authorities(store: &Store, health: &Health) {
+    let store = store.clone();
+    health.register("authorities", Importance::Auxiliary, move || {
+        let store = store.clone();
+        async move {
+            match store.authorities.healths().await {
+                Ok(healths) => condition_of_authorities(&healths),
+                Err(error) => Condition::bad(format!("they are not known: {error}")),
+            }
+        }
+    });
+}
+
+/// Who was not asked for longer than this is not known to be well.
+const ASKED_WITHIN: Duration = Duration::from_secs(300);
+
+/// How the authorities are, by what was found last.
+pub fn condition_of_authorities(healths: &[AuthorityHealth]) -> Condition {
+    let mut well = true;
+    let mut lines = Vec::with_capacity(healths.len());
+    for health in healths {
+        let (fine, line) = match (&health.trouble, health.checked) {
+            (_, None) => (true, "not asked yet".to_owned()),
+            (Some(trouble), _) => (false, format!("cannot sign: {trouble}")),
+            (None, Some(ago)) => (
+                ago <= ASKED_WITHIN,
+                format!("could sign {} s ago", ago.as_secs()),
+            ),
+        };
+        well &= fine;
+        lines.push(format!("{}: {line}", health.name));
+    }
+    let detail = lines.join("; ");
+    if well {
+        Condition::ok_with(detail)
+    } else {
+        Condition::degraded(detail)
+    }
+}
+
 /// The queue, as an auxiliary part: degraded when something has waited for too long.
 pub fn check_queue(store: &Store, health: &Health) {
     let store = store.clone();
@@ -86,7 +127,28 @@ pub fn condition_of_queue(depths: &[(String, i64, Duration)]) -> Condition {
 
 #[cfg(test)]
 mod tests {
+    use certfleet_service_kit::Status;
+
     use super::*;
+
+    #[test]
+    fn an_authority_that_cannot_sign_or_was_not_asked_for_long_wants_a_look() {
+        let health = |trouble: Option<&str>, checked| AuthorityHealth {
+            name: "default".to_owned(),
+            trouble: trouble.map(str::to_owned),
+            checked,
+        };
+        let second = Some(Duration::from_secs(1));
+        for (one, well) in [
+            (health(None, None), true),
+            (health(None, second), true),
+            (health(Some("no key"), second), false),
+            (health(None, Some(ASKED_WITHIN * 2)), false),
+        ] {
+            let condition = condition_of_authorities(&[health(None, second), one]);
+            assert_eq!(condition.status == Status::Ok, well, "{condition:?}");
+        }
+    }
 
     #[test]
     fn a_queue_is_degraded_by_its_oldest_job_alone() {

@@ -22,7 +22,10 @@ use prometheus::Registry;
 use tokio_util::sync::CancellationToken;
 
 pub use authorities::Authorities;
-pub use checks::{check_database, check_keks, check_queue, condition_of_queue};
+pub use checks::{
+    check_authorities, check_database, check_keks, check_queue, condition_of_authorities,
+    condition_of_queue,
+};
 pub use pressure::{Pressed, Pressure, PressureGuard};
 pub use registration::{Registration, register};
 pub use switches::{check_switches, condition_of_switches, watch_switches};

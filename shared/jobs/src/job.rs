@@ -56,6 +56,13 @@ pub enum Job {
         /// The first time since the run before at which one was due.
         since: i64,
     },
+    /// Find out of each authority whether it can sign.
+    CheckAuthorities {
+        /// When this run was due, in Unix seconds.
+        due: i64,
+        /// The first time since the run before at which one was due.
+        since: i64,
+    },
     /// Remove what has served its time.
     ApplyRetention {
         /// When this run was due, in Unix seconds: what has expired by then may go.
@@ -107,6 +114,7 @@ kinds! {
     SignCertificate = "signCertificate",
     IssueServerCertificate = "issueServerCertificate",
     RecoverWork = "recoverWork",
+    CheckAuthorities = "checkAuthorities",
     ApplyRetention = "applyRetention",
 }
 
@@ -172,7 +180,9 @@ impl Job {
             Self::ValidateChallenge { account, .. } => account.map(|account| account.to_string()),
             Self::SignCertificate { authority, .. } => authority.as_ref().map(of_authority),
             Self::IssueServerCertificate { authority, .. } => Some(of_authority(authority)),
-            Self::RecoverWork { .. } | Self::ApplyRetention { .. } => None,
+            Self::RecoverWork { .. }
+            | Self::CheckAuthorities { .. }
+            | Self::ApplyRetention { .. } => None,
         }
     }
 
@@ -187,6 +197,7 @@ impl Job {
                 ..
             } => format!("server-certificate/{authority}/{replacing}"),
             Self::RecoverWork { due, .. } => format!("recover-work/{due}"),
+            Self::CheckAuthorities { due, .. } => format!("check-authorities/{due}"),
             Self::ApplyRetention { due, .. } => format!("apply-retention/{due}"),
         })
     }

@@ -25,6 +25,7 @@ impl JobKind {
             Self::SignCertificate
             | Self::IssueServerCertificate
             | Self::RecoverWork
+            | Self::CheckAuthorities
             | Self::ApplyRetention => Lane::Inside,
         }
     }

@@ -25,7 +25,9 @@ impl JobKind {
         match self {
             Self::IssueServerCertificate => Priority::Urgent,
             Self::ValidateChallenge | Self::SignCertificate => Priority::Ordinary,
-            Self::RecoverWork | Self::ApplyRetention => Priority::Background,
+            Self::RecoverWork | Self::CheckAuthorities | Self::ApplyRetention => {
+                Priority::Background
+            }
         }
     }
 }

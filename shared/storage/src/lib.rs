@@ -38,8 +38,8 @@ pub use metrics::Metrics;
 pub use pool::{Pool, PoolState};
 pub use processes::{Process, Processes, Seen};
 pub use repositories::{
-    Accounts, Authorities, Authorizations, Certificates, NonceSpent, Nonces, Orders, OrdersPage,
-    SealedSecrets,
+    Accounts, Authorities, AuthorityHealth, Authorizations, Certificates, NonceSpent, Nonces,
+    Orders, OrdersPage, SealedSecrets,
 };
 pub use retention::{Keep, Removed, Retention};
 pub use store::Store;

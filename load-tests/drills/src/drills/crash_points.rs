@@ -22,11 +22,11 @@ use crate::points::Points;
 const WORKERS: u32 = 6;
 const CLIENTS: usize = 12;
 /// Whose validations fail at first.
-const SLOW_CLIENTS: usize = 3;
+const SLOW_CLIENTS: usize = 6;
 /// So many of a worker's points are armed at once: with all of them, none would come far.
 const AT_ONCE: usize = 3;
 /// Nobody comes by some of them more often than a duty is due, or a job has to be handed back.
-const PATIENCE: Duration = Duration::from_secs(180);
+const PATIENCE: Duration = Duration::from_secs(600);
 /// Between two signals to workers with jobs in hand.
 const DRAIN_EVERY: Duration = Duration::from_secs(3);
 
@@ -89,8 +89,8 @@ pub(crate) async fn run(setting: Setting) -> Result<Figures> {
             let mut rng = StdRng::seed_from_u64(setting.seed);
             let quotas = BUSY
                 .iter()
-                .map(|point| (*point, setting.scale.of(1, 64)))
-                .chain(RARE.iter().map(|point| (*point, setting.scale.of(1, 8))))
+                .map(|point| (*point, setting.scale.of(1, 65)))
+                .chain(RARE.iter().map(|point| (*point, setting.scale.of(1, 5))))
                 .collect();
             let began = Instant::now();
             let (killed, ()) = tokio::select! {

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use certfleet_data_kit::{condition_of_queue, condition_of_switches};
+use certfleet_data_kit::{condition_of_authorities, condition_of_queue, condition_of_switches};
 use certfleet_domain::{Authority, Clock, SystemClock};
 use certfleet_pki::validity_of_certificate;
 use certfleet_service_kit::{Condition, Status};
@@ -73,6 +73,8 @@ async fn parts(store: &Store) -> Result<BTreeMap<String, Condition>, Failure> {
     parts.insert("dead jobs".to_owned(), condition_of_dead_jobs(store).await?);
     let switches = store.switches.read().await?;
     parts.insert("switches".to_owned(), condition_of_switches(&switches));
+    let healths = store.authorities.healths().await?;
+    parts.insert("authorities".to_owned(), condition_of_authorities(&healths));
     for authority in store.authorities.all().await? {
         let name = format!("authority {}", authority.name);
         parts.insert(name, condition_of_authority(&authority)?);

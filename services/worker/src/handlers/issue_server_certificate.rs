@@ -1,8 +1,8 @@
 //! Makes the certificate that the API itself shows, and keeps it with its key, sealed, for all replicas.
 
 use certfleet_domain::{
-    AuthorityName, Certificate, CertificateId, CertificateOrigin, CertificateState, Identifier,
-    Serial, SystemRng,
+    Authority, AuthorityName, Certificate, CertificateId, CertificateOrigin, CertificateState,
+    Identifier, Serial, SystemRng,
 };
 use certfleet_jobs::Lease;
 use certfleet_pki::{chain_pem, create_csr, within_issuer};
@@ -30,29 +30,9 @@ impl Handlers {
         let lasting = |error: &dyn std::fmt::Display| HandlerError::Lasting(error.to_string());
         let key =
             InternalKey::generate(KeyAlgorithm::EcdsaP256).map_err(|error| lasting(&error))?;
-        let csr = create_csr(names, &key).map_err(|error| lasting(&error))?;
-        let profile = authority
-            .profile(None)
-            .ok_or_else(|| lasting(&"the authority has no profile"))?;
-        let now = self.clock.now();
-        let wished = profile.validity(now, None, None);
-        let (not_before, not_after) = within_issuer(wished, &authority.issuer.certificate)
-            .map_err(|error| lasting(&error))?;
-        let intended = Certificate {
-            id: CertificateId::generate(self.clock.as_ref(), &mut SystemRng),
-            serial: Serial::generate(&mut SystemRng),
-            authority: authority.name.clone(),
-            issuer: authority.issuer.id,
-            origin: CertificateOrigin::Service,
-            identifiers: names.to_vec(),
-            profile: profile.name.clone(),
-            not_before,
-            not_after,
-            replaced_by: None,
-            created_at: now,
-            state: CertificateState::Intended { csr },
-            version: 0,
-        };
+        let intended = self
+            .for_ourselves(&authority, names, &key)
+            .map_err(|why| lasting(&why))?;
         // A crash between here and the end leaves this record behind, of a certificate that nobody has.
         let recorded = self
             .store
@@ -78,5 +58,37 @@ impl Handlers {
         tracing::info!(authority = %authority.name, serial = %intended.serial, "issued the API's certificate");
         let issued = self.store.certificates.update(&intended.issue(der)?)?;
         self.finish(lease, issued.and(sealed)).await
+    }
+
+    /// A certificate that nobody ordered, as it is to be signed.
+    pub(super) fn for_ourselves(
+        &self,
+        authority: &Authority,
+        names: &[Identifier],
+        key: &InternalKey,
+    ) -> Result<Certificate, String> {
+        let csr = create_csr(names, key).map_err(|error| error.to_string())?;
+        let profile = authority
+            .profile(None)
+            .ok_or("the authority has no profile")?;
+        let now = self.clock.now();
+        let wished = profile.validity(now, None, None);
+        let (not_before, not_after) = within_issuer(wished, &authority.issuer.certificate)
+            .map_err(|error| error.to_string())?;
+        Ok(Certificate {
+            id: CertificateId::generate(self.clock.as_ref(), &mut SystemRng),
+            serial: Serial::generate(&mut SystemRng),
+            authority: authority.name.clone(),
+            issuer: authority.issuer.id,
+            origin: CertificateOrigin::Service,
+            identifiers: names.to_vec(),
+            profile: profile.name.clone(),
+            not_before,
+            not_after,
+            replaced_by: None,
+            created_at: now,
+            state: CertificateState::Intended { csr },
+            version: 0,
+        })
     }
 }

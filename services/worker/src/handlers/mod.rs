@@ -4,6 +4,7 @@
 //! end of its lease. It may be killed anywhere and run again from the start.
 
 mod apply_retention;
+mod check_authorities;
 mod issue_server_certificate;
 mod recover_work;
 mod sign_certificate;
@@ -103,6 +104,7 @@ impl Handlers {
                     authority, names, ..
                 } => self.issue_server_certificate(lease, authority, names).await,
                 Job::RecoverWork { .. } => self.recover_work(lease).await,
+                Job::CheckAuthorities { .. } => self.check_authorities(lease).await,
                 Job::ApplyRetention {
                     due,
                     orders_before,
@@ -144,6 +146,7 @@ impl Handlers {
             Job::SignCertificate { order, .. } => self.give_up_signing(*order).await,
             Job::IssueServerCertificate { .. }
             | Job::RecoverWork { .. }
+            | Job::CheckAuthorities { .. }
             | Job::ApplyRetention { .. } => Ok(Unit::default()),
         }
     }

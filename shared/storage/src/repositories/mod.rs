@@ -21,7 +21,7 @@ use crate::error::StorageError;
 use crate::group::FindGroup;
 
 pub use accounts::Accounts;
-pub use authorities::Authorities;
+pub use authorities::{Authorities, AuthorityHealth};
 pub use authorizations::Authorizations;
 pub use certificates::Certificates;
 pub use nonces::{NonceSpent, Nonces};
