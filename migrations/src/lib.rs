@@ -1,9 +1,9 @@
 //! The schema's history: one file per step, and the runner that applies them.
 //!
 //! - Steps are numbered and applied in order, each once; [`status`] tells how far a database is.
-//! - A step is data: a list of operations, none of which takes away what is needed (an index is not), so that replicas
-//!   of the build before go on while it is applied and after. What was expanded is contracted by a later release's
-//!   step, when no build is left that needs the old form.
+//! - A step is data: a list of operations, none of which takes away what a replica needs, so that those of the build
+//!   before go on while it is applied and after. An index may go where another serves the same queries. What else was
+//!   expanded is contracted by a later release's step, when no build is left that needs the old form.
 //! - What a step did is recorded with its checksum. A step that was edited after it was applied is refused: the way
 //!   to change a schema is another step.
 //! - One runner at a time: [`migrate`] works under a lease, and waits while another has it. Every operation may be

@@ -91,15 +91,23 @@ impl RateLimits {
                 .filter_map(|key| settings.rate(key.limit).map(|rate| (key, rate)))
                 .collect()
         };
-        let charged: Vec<Charged> = stream::iter(due)
-            .map(async |(key, rate)| Charged {
-                verdict: self.states.charge(&key, rate).await,
-                key,
-                rate,
-            })
-            .buffer_unordered(AT_ONCE)
-            .collect()
-            .await;
+        let mut charged = Vec::with_capacity(due.len());
+        let (first, rest) = in_order(due);
+        for some in [first, rest] {
+            let verdicts = stream::iter(some)
+                .map(async |(key, rate)| Charged {
+                    verdict: self.states.charge(&key, rate).await,
+                    key,
+                    rate,
+                })
+                .buffer_unordered(AT_ONCE)
+                .collect::<Vec<_>>();
+            charged.extend(verdicts.await);
+            let is_admitted = |one: &Charged| matches!(one.verdict, Ok(Verdict::Admitted(_)));
+            if !charged.iter().all(is_admitted) {
+                break;
+            }
+        }
         let mut admission = Admission::default();
         let mut refusals = Vec::new();
         let mut trouble = None;
@@ -132,12 +140,14 @@ impl RateLimits {
     }
 
     async fn give_back(&self, admission: Admission) {
-        for (key, charge) in admission.0 {
-            if let Err(error) = self.states.give_back(&key, charge).await {
-                let limit = key.limit.name();
-                tracing::warn!(%error, limit, "a charge is not given back, and will drain");
-            }
-        }
+        stream::iter(admission.0)
+            .for_each_concurrent(AT_ONCE, async |(key, charge)| {
+                if let Err(error) = self.states.give_back(&key, charge).await {
+                    let limit = key.limit.name();
+                    tracing::warn!(%error, limit, "a charge is not given back, and will drain");
+                }
+            })
+            .await;
     }
 
     /// Refuses names that are paused for the account, and those that have no attempt left.
@@ -259,6 +269,18 @@ fn about(identifier: Option<&Identifier>, detail: String) -> Problem {
         Some(identifier) => problem.about(identifier.clone()),
         None => problem,
     }
+}
+
+type Due = Vec<(LimitKey, Rate)>;
+
+/// What is charged first and, if that is admitted, what then. All at once; but who orders for many domains is charged for
+/// the order itself before, so that one who has used that up takes nothing from limits that others share.
+fn in_order(due: Due) -> (Due, Due) {
+    if due.len() <= AT_ONCE {
+        return (due, Vec::new());
+    }
+    due.into_iter()
+        .partition(|(key, _)| key.limit == Limit::OrdersPerAccount)
 }
 
 #[cfg(test)]

@@ -16,7 +16,12 @@ pub fn condition(duties: &[Duty], look: Option<&Look>) -> Condition {
     for duty in duties {
         let last = look.and_then(|look| {
             let last = look.last.iter().find(|last| last.duty == duty.name)?;
-            Some((last, look.now - last.due > duty.every * OVERDUE_AFTER))
+            // One that is due later than its next may be was so by a clock that was wrong.
+            let astray = last.due > look.now + duty.every;
+            Some((
+                last,
+                astray || look.now - last.due > duty.every * OVERDUE_AFTER,
+            ))
         });
         let Some((last, overdue)) = last else {
             well = false;

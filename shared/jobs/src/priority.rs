@@ -6,28 +6,26 @@ use crate::job::JobKind;
 /// only what is little, and what others wait for, is urgent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Priority {
-    /// Without it a service does not work.
+    /// Without it a service does not work, or it is a duty: there are few of them, and they are due by the clock.
     Urgent,
     /// A client waits for it.
     Ordinary,
-    /// Nobody waits for it.
-    Background,
 }
 
 impl Priority {
     /// All of them, the most urgent first.
-    pub const ALL: [Self; 3] = [Self::Urgent, Self::Ordinary, Self::Background];
+    pub const ALL: [Self; 2] = [Self::Urgent, Self::Ordinary];
 }
 
 impl JobKind {
     /// How urgent it is.
     pub fn priority(self) -> Priority {
         match self {
-            Self::IssueServerCertificate => Priority::Urgent,
+            Self::IssueServerCertificate
+            | Self::RecoverWork
+            | Self::CheckAuthorities
+            | Self::ApplyRetention => Priority::Urgent,
             Self::ValidateChallenge | Self::SignCertificate => Priority::Ordinary,
-            Self::RecoverWork | Self::CheckAuthorities | Self::ApplyRetention => {
-                Priority::Background
-            }
         }
     }
 }

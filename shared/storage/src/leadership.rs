@@ -5,12 +5,12 @@ use std::time::Duration;
 use bson::{Bson, Document, doc};
 use certfleet_domain::ServerId;
 use futures_util::TryStreamExt;
-use mongodb::error::{Error as MongoError, ErrorKind, WriteFailure};
+use mongodb::error::Error as MongoError;
 use mongodb::options::ReturnDocument;
 use mongodb::{Collection, Database};
 
 use crate::collections::LEASES;
-use crate::error::{DUPLICATE_KEY, StorageError};
+use crate::error::{StorageError, is_duplicate_key};
 use crate::group::{Row, Unit, Write};
 
 /// The role of the scheduler that leads.
@@ -39,7 +39,7 @@ impl Leadership {
     pub async fn hold(&self, me: ServerId, ttl: Duration) -> Result<Option<Term>, StorageError> {
         match self.take(me, ttl).await {
             // Two that were the first to ask for the role; the other's lease is there now.
-            Err(error) if is_duplicate(&error) => Ok(self.take(me, ttl).await?),
+            Err(error) if is_duplicate_key(&error) => Ok(self.take(me, ttl).await?),
             result => Ok(result?),
         }
     }
@@ -121,13 +121,5 @@ impl Leadership {
                 Term(lease.get_i64("term").ok()?),
             ))
         }))
-    }
-}
-
-fn is_duplicate(error: &MongoError) -> bool {
-    match error.kind.as_ref() {
-        ErrorKind::Command(failure) => failure.code == DUPLICATE_KEY,
-        ErrorKind::Write(WriteFailure::WriteError(failure)) => failure.code == DUPLICATE_KEY,
-        _ => false,
     }
 }

@@ -16,8 +16,8 @@ use x509_parser::pem::Pem;
 
 use super::{Account, Acme, Answer, Csr};
 
-/// The longest to wait for a worker's result. A killed worker's job waits for its lease to run out.
-const RESULT_WITHIN: Duration = Duration::from_secs(100);
+/// The longest to wait for a worker's result: the time in which a backlog has to be gone after a fault.
+const RESULT_WITHIN: Duration = Duration::from_secs(300);
 
 /// How to prove control of a name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -66,13 +66,14 @@ const API: [CrashPoint; 6] = [
     CrashPoint::RequestApplied,
     CrashPoint::JobAwaited,
 ];
-const SCHEDULER: [CrashPoint; 6] = [
+const SCHEDULER: [CrashPoint; 7] = [
     CrashPoint::BatchGathered,
     CrashPoint::TransactionOpen,
     CrashPoint::TransactionCommitted,
     CrashPoint::LeadTaken,
     CrashPoint::RunDue,
     CrashPoint::RunEnqueued,
+    CrashPoint::LeadToBeGivenUp,
 ];
 
 pub(crate) async fn run(setting: Setting) -> Result<Figures> {
@@ -106,19 +107,23 @@ pub(crate) async fn run(setting: Setting) -> Result<Figures> {
                     began.elapsed().as_secs()
                 ),
             );
-            for (program, points, times) in [
-                ("certfleet-api", API, setting.scale.of(1, 5)),
-                ("certfleet-scheduler", SCHEDULER, setting.scale.of(0, 2)),
-            ] {
-                let points_of = Points::of(ground, program);
-                for point in points.iter().cycle().take(points.len() * times) {
-                    points_of.strike(*point, Strike::Kill, PATIENCE).await?;
-                }
-                figures.add(
-                    format!("{program} killed"),
-                    format!("{} at {} points", points.len() * times, points.len()),
-                );
+            let times = setting.scale.of(1, 5);
+            for point in API.iter().cycle().take(API.len() * times) {
+                let points = Points::of(ground, "certfleet-api");
+                points.strike(*point, Strike::Kill, PATIENCE).await?;
             }
+            figures.add(
+                "API replicas killed",
+                format!("{} at {} points", API.len() * times, API.len()),
+            );
+            let times = setting.scale.of(0, 2);
+            for point in SCHEDULER.iter().cycle().take(SCHEDULER.len() * times) {
+                kill_scheduler(ground, *point).await?;
+            }
+            figures.add(
+                "schedulers killed",
+                format!("{} at {} points", SCHEDULER.len() * times, SCHEDULER.len()),
+            );
             let records = load.finish().await?;
             all_is_right(ground, &records, &mut figures).await?;
             Ok(figures)
@@ -165,6 +170,23 @@ async fn kill_workers(
         }
         sleep(PAUSE.mul_f64(rng.random_range(0.5..1.5))).await;
     }
+}
+
+/// Kills the scheduler that comes by; one that is to give up its lead has to be told to go.
+async fn kill_scheduler(ground: &Ground, point: CrashPoint) -> Result<()> {
+    let points = Points::of(ground, "certfleet-scheduler");
+    if point != CrashPoint::LeadToBeGivenUp {
+        points.strike(point, Strike::Kill, PATIENCE).await?;
+        return Ok(());
+    }
+    points.arm(point, Strike::Kill)?;
+    for index in [0, 1].into_iter().cycle().take(6) {
+        ground.replace("scheduler", index, Signal::SIGTERM).await?;
+        if points.struck(point)?.is_some() {
+            return Ok(());
+        }
+    }
+    bail!("no scheduler was killed when it was told to go")
 }
 
 /// Tells one worker after the other to go, so that some have jobs in hand when they are told.

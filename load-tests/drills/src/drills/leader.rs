@@ -44,13 +44,15 @@ pub(crate) async fn run(setting: Setting) -> Result<Figures> {
                 let mut pair = Pair::start(ground, number, number < 2).await?;
                 let took = pair.drill(ground, setting).await?;
                 let database = Database::connect(ground.mongo_uri(), &pair.database).await?;
-                anyhow::Ok((database, took))
+                // While it lives: the last run has to be of now.
+                let runs = runs_follow_each_other(&database).await?;
+                anyhow::Ok((runs, took))
             });
             let drilled = try_join_all(drills).await?;
             let mut all = Takeovers::default();
             let mut runs = 0;
-            for (database, took) in drilled {
-                runs += runs_follow_each_other(&database).await?;
+            for (its_runs, took) in drilled {
+                runs += its_runs;
                 all.kills.extend(took.kills.times());
                 all.pauses.extend(took.pauses.times());
                 all.terms.extend(took.terms.times());
@@ -212,7 +214,8 @@ impl Pair {
             took.pauses.add(began.elapsed());
             sleep(STANDS_STILL.saturating_sub(began.elapsed())).await;
             kill(pid, Signal::SIGCONT)?;
-            let until = Instant::now() + LEASE;
+            // It believes to lead until it looks at its clock.
+            let until = Instant::now() + AFTER_A_TERM;
             while self.schedulers[leader].leads().await? {
                 ensure!(Instant::now() < until, "two lead");
                 sleep(PAUSE).await;

@@ -20,9 +20,13 @@ impl Handlers {
         challenge: ChallengeId,
         terms: &AttemptTerms,
     ) -> Result<(), HandlerError> {
-        let Some(authorization) = self.undecided(authorization, challenge).await? else {
+        let Some(authorization) = self.store.authorizations.find(authorization).await? else {
             return self.finish(lease, Unit::default()).await;
         };
+        let not_counted = self.not_failed(&authorization, terms);
+        if !self.is_undecided(&authorization, challenge) {
+            return self.finish(lease, not_counted).await;
+        }
         let account = self.store.accounts.find(authorization.account).await?;
         let account = account.ok_or_else(|| {
             HandlerError::Lasting(format!(
@@ -36,7 +40,7 @@ impl Handlers {
             let problem = Problem::new(ProblemKind::Unauthorized, detail);
             let failed = authorization.fail(challenge, self.clock.now(), problem)?;
             let result = self.store.authorizations.update(&failed)?;
-            return self.finish(lease, result).await;
+            return self.finish(lease, result.and(not_counted)).await;
         }
         let attempt = attempt(&authorization, challenge, &account)?;
         reach(CrashPoint::ChallengeRead);
@@ -47,7 +51,6 @@ impl Handlers {
             Err(ValidationError::Failed(_)) => self.failed(&authorization, terms),
             Err(ValidationError::Retry { .. }) => Unit::default(),
         };
-        let not_counted = self.not_failed(&authorization, terms);
         let decided = match verdict {
             Ok(evidence) => {
                 tracing::info!(identifier = %attempt.identifier, kind = %attempt.kind, %evidence, "proven");
@@ -73,15 +76,8 @@ impl Handlers {
         }
     }
 
-    /// The authorization, if the challenge is still to be decided.
-    async fn undecided(
-        &self,
-        id: AuthorizationId,
-        challenge: ChallengeId,
-    ) -> Result<Option<Authorization>, HandlerError> {
-        let Some(authorization) = self.store.authorizations.find(id).await? else {
-            return Ok(None);
-        };
+    /// Whether the challenge is still to be decided.
+    fn is_undecided(&self, authorization: &Authorization, challenge: ChallengeId) -> bool {
         let pending = authorization.status(self.clock.now()) == AuthorizationStatus::Pending;
         let open =
             authorization
@@ -90,7 +86,7 @@ impl Handlers {
                     ChallengeState::Pending | ChallengeState::Processing => true,
                     ChallengeState::Valid { .. } | ChallengeState::Invalid { .. } => false,
                 });
-        Ok((pending && open).then_some(authorization))
+        pending && open
     }
 
     pub(super) async fn give_up_validation(
@@ -99,12 +95,15 @@ impl Handlers {
         challenge: ChallengeId,
         terms: &AttemptTerms,
     ) -> Result<Unit, HandlerError> {
-        let Some(authorization) = self.undecided(authorization, challenge).await? else {
+        let Some(authorization) = self.store.authorizations.find(authorization).await? else {
             return Ok(Unit::default());
         };
+        let not_counted = self.not_failed(&authorization, terms);
+        if !self.is_undecided(&authorization, challenge) {
+            return Ok(not_counted);
+        }
         let detail = "the service could not carry out the validation; try again with a new order";
         let problem = Problem::new(ProblemKind::ServerInternal, detail);
-        let not_counted = self.not_failed(&authorization, terms);
         let failed = authorization.fail(challenge, self.clock.now(), problem)?;
         Ok(self.store.authorizations.update(&failed)?.and(not_counted))
     }

@@ -78,10 +78,11 @@ impl Rate {
         self.interval().saturating_mul(i64::from(self.count))
     }
 
-    /// What becomes of one more charge `now`; `tat` is `None` where nothing is known of any.
+    /// What becomes of one more charge `now`; `tat` is `None` where nothing is known of any. A `tat` that is further ahead
+    /// than this rate lets it be is of a slower one that was set before, and counts as if it were no further.
     pub fn charge(self, tat: Option<i64>, now: i64) -> Verdict {
         let interval = self.interval();
-        let ahead = tat.map_or(0, |tat| (tat - now).max(0)) + interval;
+        let ahead = tat.map_or(0, |tat| (tat - now).clamp(0, self.burst())) + interval;
         if ahead <= self.burst() {
             Verdict::Admitted(Charge { at: now, interval })
         } else {
@@ -151,6 +152,13 @@ mod tests {
         assert!(Rate::new(1_000_001, second).is_err());
         assert!(Rate::new(1, Duration::from_millis(999)).is_err());
         assert!(Rate::new(1, Duration::from_secs(367 * 86_400)).is_err());
+    }
+
+    #[test]
+    fn what_a_slower_rate_has_left_behind_counts_for_no_more_than_the_count() {
+        let day = 86_400_000_000;
+        let wait = Duration::from_secs(3);
+        assert_eq!(rate(3, 9).charge(Some(7 * day), 0), Verdict::Refused(wait));
     }
 
     #[test]

@@ -69,7 +69,6 @@ fn queue_of(lane: Lane, priority: Priority) -> i32 {
     let priority = match priority {
         Priority::Urgent => 0,
         Priority::Ordinary => 1,
-        Priority::Background => 2,
     };
     lane + priority
 }
@@ -77,7 +76,7 @@ fn queue_of(lane: Lane, priority: Priority) -> i32 {
 /// The queues of a lane. A range and no list: so the index gives a bucket's jobs in the order of the queues.
 pub(super) fn queues(lane: Lane) -> Document {
     let queue = |priority| queue_of(lane, priority);
-    doc! { "$gte": queue(Priority::Urgent), "$lte": queue(Priority::Background) }
+    doc! { "$gte": queue(Priority::Urgent), "$lte": queue(Priority::Ordinary) }
 }
 
 /// The unit that makes a job be there; one of the same key that is there already stays as it is.

@@ -48,7 +48,7 @@ impl LimitStates {
                 .find_one_and_update(doc! { "_id": id_of(key) }, charging(rate, token))
                 .upsert(true)
                 .return_document(ReturnDocument::After)
-                .projection(doc! { "tat": 1, "token": 1, "now": now() })
+                .projection(doc! { "tat": 1, "token": 1, "at": 1, "now": now() })
                 .await;
             match attempt {
                 // Two have made the same document; the other's is there now, and nothing of this one is.
@@ -58,10 +58,14 @@ impl LimitStates {
         };
         let state = State::of(key, &found.unwrap_or_default())?;
         if state.token == Some(token) {
-            let (at, interval) = (state.now, rate.interval());
+            // As it was written: a statement that ran before, and whose answer was lost, is answered with the document as
+            // it left it, and not with what else was asked for.
+            let at = state.at.ok_or_else(|| corrupt(key, "at"))?;
+            let interval = rate.interval();
             return Ok(Verdict::Admitted(Charge { at, interval }));
         }
-        Ok(rate.charge(state.tat, state.now))
+        let now = state.now.ok_or_else(|| corrupt(key, "now"))?;
+        Ok(rate.charge(state.tat, now))
     }
 
     /// Gives back what has not drained of a charge whose act was not done.
@@ -90,25 +94,31 @@ fn id_of(key: &LimitKey) -> String {
 struct State {
     tat: Option<i64>,
     token: Option<ObjectId>,
-    now: i64,
+    /// When the last charge was.
+    at: Option<i64>,
+    now: Option<i64>,
+}
+
+fn corrupt(key: &LimitKey, field: &str) -> Corrupt {
+    Corrupt {
+        collection: LIMITS,
+        id: id_of(key),
+        why: format!("{field} is not as it should be"),
+    }
 }
 
 impl State {
     fn of(key: &LimitKey, found: &Document) -> Result<Self, Corrupt> {
-        let corrupt = |field: &str| Corrupt {
-            collection: LIMITS,
-            id: id_of(key),
-            why: format!("{field} is not as it should be"),
-        };
-        let tat = match found.get("tat") {
-            None => None,
-            Some(Bson::Int64(tat)) => Some(*tat),
-            Some(_) => return Err(corrupt("tat")),
+        let moment = |field: &str| match found.get(field) {
+            None => Ok(None),
+            Some(Bson::Int64(moment)) => Ok(Some(*moment)),
+            Some(_) => Err(corrupt(key, field)),
         };
         Ok(Self {
-            tat,
+            tat: moment("tat")?,
             token: found.get_object_id("token").ok(),
-            now: found.get_i64("now").map_err(|_| corrupt("now"))?,
+            at: moment("at")?,
+            now: moment("now")?,
         })
     }
 }
@@ -122,15 +132,18 @@ fn now() -> Document {
 /// whose charge the last one was.
 fn charging(rate: Rate, token: ObjectId) -> Vec<Document> {
     let (interval, burst) = (rate.interval(), rate.burst());
-    // A `tat` that is not there counts for less than any.
-    let due = doc! { "$add": [{ "$max": ["$tat", now()] }, interval] };
+    let tat = doc! { "$ifNull": ["$tat", now()] };
+    // One of a slower rate that was set before is no further ahead than this one's may be.
+    let most = doc! { "$add": [now(), burst] };
+    let capped = doc! { "$max": [{ "$min": [tat, most] }, now()] };
+    let due = doc! { "$add": [capped, interval] };
     let fits = doc! { "$lte": [{ "$subtract": [due.clone(), now()] }, burst] };
-    let drained =
-        doc! { "$toDate": { "$toLong": { "$ceil": { "$divide": [due.clone(), 1_000_i64] } } } };
+    let drained = date(due.clone().into());
     let if_it_fits = |new: Bson, old: &str| doc! { "$cond": [fits.clone(), new, old] };
     vec![doc! { "$set": {
         "tat": if_it_fits(due.into(), "$tat"),
         "token": if_it_fits(token.into(), "$token"),
+        "at": if_it_fits(now().into(), "$at"),
         "expires_at": if_it_fits(drained.into(), "$expires_at"),
     } }]
 }
@@ -139,8 +152,15 @@ fn charging(rate: Rate, token: ObjectId) -> Vec<Document> {
 fn giving_back(charge: Charge) -> Vec<Document> {
     let rest = doc! { "$subtract": [charge.at + charge.interval, now()] };
     let undrained = doc! { "$max": [0_i64, { "$min": [charge.interval, rest] }] };
-    vec![doc! { "$set": {
-        "tat": { "$subtract": [{ "$ifNull": ["$tat", now()] }, undrained] },
-        "expires_at": { "$ifNull": ["$expires_at", "$$NOW"] },
-    } }]
+    let tat = doc! { "$subtract": [{ "$ifNull": ["$tat", now()] }, undrained] };
+    vec![
+        doc! { "$set": { "tat": tat } },
+        doc! { "$set": { "expires_at": date("$tat".into()) } },
+    ]
+}
+
+/// Microseconds as a date, rounded up to its milliseconds.
+fn date(microseconds: Bson) -> Document {
+    let milliseconds = doc! { "$ceil": { "$divide": [microseconds, 1_000_i64] } };
+    doc! { "$toDate": { "$toLong": milliseconds } }
 }

@@ -85,7 +85,7 @@ impl LimitStates {
                 Ok(Standing {
                     paused: of(pause).is_some_and(|pause| pause.contains_key("paused_at")),
                     tat: state.tat,
-                    now: state.now,
+                    now: state.now.ok_or_else(|| super::corrupt(key, "now"))?,
                 })
             })
             .collect()

@@ -187,17 +187,16 @@ async fn a_job_given_back_is_due_at_once_and_its_attempt_does_not_count() {
 }
 
 #[tokio::test]
-async fn what_is_urgent_comes_first_and_what_nobody_waits_for_last() {
+async fn what_is_urgent_comes_first_and_then_the_oldest() {
     let space = space().await;
-    let background = Job::RecoverWork { due: 0, since: 0 };
-    let ordinary = job();
+    let (ordinary, later) = (job(), job());
     let urgent = Job::IssueServerCertificate {
         authority: "default".parse().expect("a name"),
         names: Vec::new(),
         replacing: 0,
     };
     let jobs = &space.store.jobs;
-    for job in [&background, &ordinary, &urgent] {
+    for job in [&ordinary, &later, &urgent] {
         jobs.ensure(job).await.expect("enqueued");
     }
     // As a build would that knows of no queues.
@@ -213,7 +212,7 @@ async fn what_is_urgent_comes_first_and_what_nobody_waits_for_last() {
     while let Some(lease) = claim_one(&claimer).await {
         order.push(lease.job);
     }
-    assert_eq!(order, [urgent, ordinary, background]);
+    assert_eq!(order, [urgent, ordinary, later]);
     let former = claimer
         .claim_unqueued(&mut room(10), &SystemClock, &mut SystemRng)
         .await

@@ -34,6 +34,13 @@ async fn an_order_that_replaces_a_certificate_is_exempt() -> Result<()> {
         refused.text()
     );
 
+    // One that would have other names beside is no renewal.
+    let more = [names[0].clone(), fresh_name("not-renewed")];
+    let mut wider = wish(&more);
+    wider["replaces"] = cert_id(&issued.certificate)?.to_string().into();
+    let refused = acme.post(&account, new_order, &wider).await?;
+    require_refused(&refused, "orders_per_account")?;
+
     let mut renewal = plain.clone();
     renewal["replaces"] = cert_id(&issued.certificate)?.to_string().into();
     let (url, order) = acme.order(&account, &renewal).await?;

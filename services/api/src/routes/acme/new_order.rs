@@ -36,10 +36,12 @@ pub async fn post(State(app): State<App>, request: ByAccount) -> Result<Response
     let now = app.now();
     check_validity(profile, now, wish.not_before, wish.not_after)?;
 
-    let replaces = match &wish.replaces {
+    let renewal = match &wish.replaces {
         Some(cert_id) => Some(replaces::check(&app, &at, &account, &identifiers, cert_id).await?),
         None => None,
     };
+    let exempt = renewal.as_ref().is_some_and(|renewal| renewal.same_names);
+    let replaces = renewal.map(|renewal| renewal.replaced);
     let (authorizations, fresh) = authorizations(&app, &at, &account, &identifiers, now).await?;
     let order = Order {
         id: OrderId::generate(app.clock.as_ref(), &mut SystemRng),
@@ -69,7 +71,12 @@ pub async fn post(State(app): State<App>, request: ByAccount) -> Result<Response
     app.limits
         .require_attempts(account.id, &to_prove, now)
         .await?;
-    let admission = app.limits.admit(limits_of(&order), now).await?;
+    let limits = if exempt {
+        Vec::new()
+    } else {
+        limits_of(&order)
+    };
+    let admission = app.limits.admit(limits, now).await?;
     let fate = ticket.commit(&app, unit).await;
     app.limits.settle(admission, &fate).await;
     fate?;
@@ -92,12 +99,9 @@ fn to_prove(authorizations: &[Authorization], now: Timestamp) -> Vec<Identifier>
         .collect()
 }
 
-/// What an order is counted for. One that replaces a certificate is for none (RFC 9773 §5): the window in which it comes
-/// was given by us.
+/// What an order is counted for. One that replaces a certificate of the same names is for none (RFC 9773 §5): the window in
+/// which it comes was given by us.
 fn limits_of(order: &Order) -> Vec<LimitKey> {
-    if order.replaces.is_some() {
-        return Vec::new();
-    }
     let mut keys = LimitKey::domains(&order.authority, &order.identifiers);
     keys.push(LimitKey::account(order.account));
     keys.push(LimitKey::name_set(&order.authority, &order.identifiers));

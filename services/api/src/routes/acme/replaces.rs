@@ -1,5 +1,7 @@
 //! `replaces` (RFC 9773 §5): an order that says which certificate its own is to replace.
 
+use std::collections::BTreeSet;
+
 use certfleet_acme::CertId;
 use certfleet_domain::{
     Account, Certificate, CertificateOrigin, Identifier, Order, OrderId, ProblemKind, Replaced,
@@ -12,6 +14,14 @@ use crate::app::App;
 use crate::error::ApiError;
 use crate::signed::AtAuthority;
 
+/// What a new order replaces.
+pub(super) struct Renewal {
+    /// The certificate.
+    pub(super) replaced: Replaced,
+    /// Whether the order is for exactly the certificate's names.
+    pub(super) same_names: bool,
+}
+
 /// The certificate of a new order's `replaces`, if the order may replace it: ours, the account's own, sharing a name,
 /// and not replaced by another.
 pub(super) async fn check(
@@ -20,7 +30,7 @@ pub(super) async fn check(
     account: &Account,
     identifiers: &[Identifier],
     cert_id: &str,
-) -> Result<Replaced, ApiError> {
+) -> Result<Renewal, ApiError> {
     let malformed = |detail: String| ApiError::new(ProblemKind::Malformed, detail);
     let parsed: CertId = cert_id
         .parse()
@@ -51,9 +61,16 @@ pub(super) async fn check(
     if found.replaced_by.is_some() {
         return Err(already());
     }
-    Ok(Replaced {
-        certificate: found.id,
-        cert_id: cert_id.to_owned(),
+    let (its, these): (BTreeSet<_>, BTreeSet<_>) = (
+        found.identifiers.iter().collect(),
+        identifiers.iter().collect(),
+    );
+    Ok(Renewal {
+        same_names: its == these,
+        replaced: Replaced {
+            certificate: found.id,
+            cert_id: cert_id.to_owned(),
+        },
     })
 }
 
