@@ -26,6 +26,7 @@ mod retention;
 mod store;
 mod switches;
 mod timetable;
+mod totals;
 pub mod tx;
 mod vault;
 
@@ -45,4 +46,5 @@ pub use retention::{Keep, Removed, Retention};
 pub use store::Store;
 pub use switches::{Maintenance, SwitchBoard, Switches};
 pub use timetable::{LastRun, Look, Run, Timetable};
+pub use totals::{Entities, Totals, Unfinished};
 pub use vault::{SecretName, Vault, VaultError};

@@ -20,6 +20,7 @@ use crate::repositories::{
 use crate::retention::Retention;
 use crate::switches::SwitchBoard;
 use crate::timetable::Timetable;
+use crate::totals::Totals;
 
 /// The database. Clones share its connections and its group commit.
 #[derive(Clone)]
@@ -107,6 +108,11 @@ impl Store {
     /// The timetable of the duties of whoever has the role.
     pub fn timetable(&self, role: &'static str) -> Timetable {
         Timetable::new(&self.database, self.jobs.clone(), role)
+    }
+
+    /// What there is in the cluster.
+    pub fn totals(&self) -> Totals {
+        Totals::new(&self.database, self.jobs.clone())
     }
 
     /// Removal of what has served its time.

@@ -115,12 +115,23 @@ impl Jobs {
 
     /// How many jobs of each kind wait or are being done, and the age of the oldest of them.
     pub async fn depth(&self) -> Result<Vec<(String, i64, Duration)>, StorageError> {
-        let pipeline = [
-            // The bucket is the index's first key: without it, all finished jobs would be read.
-            doc! { "$match": { "bucket": { "$gte": 0 }, "claimable_at": { "$exists": true } } },
+        self.depth_up_to(None).await
+    }
+
+    /// The same, of so many jobs at most: where there are more, counts and ages are at least these.
+    pub(crate) async fn depth_up_to(
+        &self,
+        most: Option<i64>,
+    ) -> Result<Vec<(String, i64, Duration)>, StorageError> {
+        // The bucket is the index's first key: without it, all finished jobs would be read.
+        let waiting =
+            doc! { "$match": { "bucket": { "$gte": 0 }, "claimable_at": { "$exists": true } } };
+        let mut pipeline = vec![waiting];
+        pipeline.extend(most.map(|most| doc! { "$limit": most }));
+        pipeline.extend([
             doc! { "$group": { "_id": "$kind", "count": { "$sum": 1_i64 }, "oldest": { "$min": "$created_at" } } },
             doc! { "$set": { "age": { "$subtract": ["$$NOW", "$oldest"] } } },
-        ];
+        ]);
         let rows: Vec<Document> = self
             .jobs()
             .aggregate(pipeline)

@@ -20,3 +20,4 @@ mod repositories;
 mod retention;
 mod rooms;
 mod support;
+mod totals;

@@ -21,7 +21,7 @@ use crate::rooms::validations;
 use crate::support::{Space, space};
 
 /// Runs `work` under the profiler, and gives what it says of each operation on `collection`.
-async fn profiled(space: &Space, collection: &str, work: impl AsyncFnOnce()) -> Vec<Document> {
+pub async fn profiled(space: &Space, collection: &str, work: impl AsyncFnOnce()) -> Vec<Document> {
     let database = space.store.database();
     let level = async |level: i32| {
         let set = database.run_command(doc! { "profile": level });
@@ -45,7 +45,7 @@ async fn profiled(space: &Space, collection: &str, work: impl AsyncFnOnce()) -> 
 }
 
 /// All by this index, without sorting in memory, reading no more than so many keys and documents.
-fn by_index(operations: &[Document], index: &str, keys: i64, documents: i64) {
+pub fn by_index(operations: &[Document], index: &str, keys: i64, documents: i64) {
     for operation in operations {
         let plan = operation.get_str("planSummary").expect("a plan");
         assert!(plan.contains(index), "{plan} is not {index}");
