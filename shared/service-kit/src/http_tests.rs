@@ -2,11 +2,15 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
 
 use axum::Router;
 use axum::http::StatusCode;
 use axum::routing::get as route;
+use prometheus::IntGauge;
+use prometheus::core::Collector as _;
 use tokio::sync::watch;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::client_ip::ClientIp;
@@ -127,7 +131,7 @@ async fn a_check_that_hangs_is_bad_and_holds_up_no_other() {
             std::future::pending::<Condition>,
         );
     }
-    let begun = tokio::time::Instant::now();
+    let begun = Instant::now();
     let report = health.report().await;
     assert!(begun.elapsed().as_millis() < 900, "{:?}", begun.elapsed());
     assert_eq!(
@@ -147,7 +151,7 @@ async fn asking_often_does_not_check_often() {
     });
     futures_util::future::join_all((0..100).map(|_| health.report())).await;
     assert_eq!(checks.load(Ordering::Relaxed), 1);
-    tokio::time::advance(std::time::Duration::from_millis(1001)).await;
+    tokio::time::advance(Duration::from_millis(1001)).await;
     health.report().await;
     assert_eq!(checks.load(Ordering::Relaxed), 2);
 }
@@ -168,6 +172,7 @@ async fn metrics_ask_for_their_token_if_there_is_one() {
         "certfleet_build_info{service=\"certfleet-test\",version=\"1.2.3\"} 1",
         "certfleet_uptime_seconds 0.",
         "process_resident_memory_bytes ",
+        "process_start_time_seconds 1",
     ] {
         assert!(answer.body.contains(due), "{due} not in {}", answer.body);
     }
@@ -246,7 +251,7 @@ async fn requests_are_counted_by_route_and_not_by_path() {
         .send("BREW /orders/1 HTTP/1.1\r\nhost: x\r\n\r\n")
         .await;
     client.answer().await;
-    let text = metrics.render().unwrap();
+    let text = metrics.render().await.unwrap();
     for due in [
         "certfleet_http_requests_total{method=\"GET\",route=\"/orders/{id}\",status=\"200\"} 2",
         "certfleet_http_requests_total{method=\"GET\",route=\"/broken\",status=\"500\"} 1",
@@ -255,6 +260,40 @@ async fn requests_are_counted_by_route_and_not_by_path() {
         "certfleet_http_request_duration_seconds_count{method=\"GET\",route=\"/orders/{id}\"} 2",
         "certfleet_http_requests_in_flight 0",
     ] {
+        assert!(text.contains(due), "{due} not in {text}");
+    }
+}
+
+/// Figures of a source that does not answer are not there, rather than old; all others are.
+#[tokio::test(start_paused = true)]
+async fn a_source_that_does_not_answer_is_left_out() {
+    let metrics = metrics();
+    let answers = watch::Sender::new(true);
+    let figure = IntGauge::new("certfleet_figure", "A figure").unwrap();
+    metrics.add_source({
+        let answers = answers.subscribe();
+        move || {
+            let (mut answers, told) = (answers.clone(), figure.collect());
+            async move {
+                answers.wait_for(|answers| *answers).await.unwrap();
+                told
+            }
+        }
+    });
+    metrics.add_source(async || {
+        IntGauge::new("certfleet_other", "Another")
+            .unwrap()
+            .collect()
+    });
+    let text = metrics.render().await.unwrap();
+    assert!(text.contains("certfleet_figure 0"), "{text}");
+
+    answers.send_replace(false);
+    let asked = Instant::now();
+    let text = metrics.render().await.unwrap();
+    assert!(asked.elapsed() < Duration::from_secs(1));
+    assert!(!text.contains("certfleet_figure"), "{text}");
+    for due in ["certfleet_other 0", "certfleet_uptime_seconds "] {
         assert!(text.contains(due), "{due} not in {text}");
     }
 }

@@ -28,7 +28,7 @@ pub use client_ip::{ClientIp, client_ip};
 pub use edge::Edge;
 pub use health::{Check, CheckFuture, Condition, Health, Importance, Report, Status};
 pub use listener::{BindError, bind};
-pub use metrics::Metrics;
+pub use metrics::{Metrics, Source, SourceFuture};
 pub use probes::{management, probes};
 pub use request_id::{HEADER as REQUEST_ID_HEADER, RequestId};
 pub use run::{Context, Program, run};

@@ -89,7 +89,7 @@ async fn render(State((metrics, token)): State<MetricsState>, headers: HeaderMap
     if !allowed {
         return (StatusCode::UNAUTHORIZED, [(WWW_AUTHENTICATE, "Bearer")]).into_response();
     }
-    match metrics.render() {
+    match metrics.render().await {
         Ok(text) => ([(CONTENT_TYPE, "text/plain; version=0.0.4")], text).into_response(),
         Err(error) => {
             tracing::error!(%error, "metrics cannot be rendered");
