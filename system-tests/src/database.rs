@@ -35,6 +35,12 @@ impl Database {
         Ok(documents.count_documents(filter).await?)
     }
 
+    /// How many documents a collection has, by the primary's own count: what is killed may lose count.
+    pub async fn counted(&self, collection: &str) -> Result<u64> {
+        let documents = self.0.collection::<Document>(collection);
+        Ok(documents.estimated_document_count().await?)
+    }
+
     /// Changes the one document that matches, behind the product's back.
     pub async fn change(&self, collection: &str, filter: Document, update: Document) -> Result<()> {
         let documents = self.0.collection::<Document>(collection);

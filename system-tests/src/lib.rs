@@ -5,6 +5,7 @@
 //! * [`acme`]: the client.
 //! * [`replicas`]: connections of which it is known which API replica they lead to.
 //! * [`up`]: `certfleet up` itself, to be broken off and started again.
+//! * [`metrics`]: what the processes count.
 //! * [`Database`]: the documents as they lie there.
 //!
 //! Each test uses names of its own ([`fresh_name`]), so that all run beside each other on one cluster. One that breaks
@@ -14,6 +15,7 @@ pub mod acme;
 mod cluster;
 mod database;
 mod launch;
+pub mod metrics;
 mod names;
 mod outsider;
 pub mod replicas;

@@ -16,6 +16,7 @@ use tokio::time::Instant;
 
 use crate::error::ApiError;
 use crate::limits::RateLimits;
+use crate::metrics::Metrics;
 use crate::urls::ExternalUrl;
 
 /// How often a waiting answer looks by itself.
@@ -64,6 +65,8 @@ pub struct Parts {
     pub guard: PressureGuard,
     /// How much is let through.
     pub limits: RateLimits,
+    /// What counts.
+    pub metrics: Metrics,
     /// What is switched for the whole cluster.
     pub switches: watch::Receiver<Switches>,
     /// Where we are reached.

@@ -5,6 +5,7 @@ mod app;
 mod body;
 mod error;
 mod limits;
+mod metrics;
 mod nonce_key;
 mod routes;
 mod server_certificate;

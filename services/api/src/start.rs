@@ -6,7 +6,7 @@ use anyhow::Context as _;
 use axum::Router;
 use certfleet_data_kit::{
     Authorities, PressureGuard, await_database, await_keks, check_authorities, check_switches,
-    register, store, vault, watch_switches,
+    register, store, tell_totals, vault, watch_switches,
 };
 use certfleet_domain::{Clock, Identifier, SystemClock};
 use certfleet_service_kit::settings::{Acme, ApiSettings, TlsMode};
@@ -18,6 +18,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::app::{App, Parts, Policy};
 use crate::limits::RateLimits;
+use crate::metrics::Metrics;
 use crate::server_certificate::ServerCertificate;
 use crate::urls::ExternalUrl;
 use crate::{nonce_key, routes};
@@ -61,6 +62,7 @@ pub async fn serve(context: Context<ApiSettings>) -> anyhow::Result<()> {
             store.limits.clone(),
             context.metrics.registry(),
         )?,
+        metrics: Metrics::register(context.metrics.registry())?,
         switches: watch_switches(&store, background.clone()).await?,
         url: ExternalUrl::new(settings.server.external_url.as_str()),
         policy: policy(&settings.acme)?,
@@ -81,6 +83,7 @@ pub async fn serve(context: Context<ApiSettings>) -> anyhow::Result<()> {
     };
     check_authority(&app, &context);
     check_authorities(&app.store, &context.health);
+    tell_totals(&store, &context.metrics);
     check_switches(&app.switches, &context.health);
     context.health.started();
     server.run(shutdown.clone()).await;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use certfleet_data_kit::{await_database, check_authorities, register, store};
+use certfleet_data_kit::{await_database, check_authorities, register, store, tell_totals};
 use certfleet_domain::ServerId;
 use certfleet_service_kit::settings::{Scheduler, SchedulerSettings};
 use certfleet_service_kit::{Condition, Context, Health, Importance};
@@ -41,6 +41,7 @@ pub async fn schedule(context: Context<SchedulerSettings>) -> anyhow::Result<()>
     check_leader(&store, &office.leading, &context.health);
     check_duties(&office, &context.health);
     check_authorities(&store, &context.health);
+    tell_totals(&store, &context.metrics);
     let process = Process {
         id: context.server_id,
         service: "scheduler",

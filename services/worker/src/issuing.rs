@@ -11,6 +11,8 @@ use certfleet_signer::InternalKey;
 use certfleet_storage::{SecretName, Vault};
 use zeroize::Zeroizing;
 
+use crate::metrics::Metrics;
+
 /// Why there is no signature.
 #[derive(Debug)]
 pub enum IssuingError {
@@ -24,21 +26,29 @@ pub enum IssuingError {
 pub struct Issuing {
     authorities: Authorities,
     vault: Vault,
+    metrics: Metrics,
     keys: RwLock<HashMap<IssuerId, Arc<InternalKey>>>,
 }
 
 impl Issuing {
-    /// Over the database and its secrets.
-    pub fn new(authorities: Authorities, vault: Vault) -> Self {
+    /// Over the database and its secrets; signatures are counted.
+    pub fn new(authorities: Authorities, vault: Vault, metrics: Metrics) -> Self {
         Self {
             authorities,
             vault,
+            metrics,
             keys: RwLock::default(),
         }
     }
 
     /// Signs a certificate as it was intended: serial number, names, validity and issuer are those recorded.
     pub async fn sign(&self, certificate: &Certificate) -> Result<Vec<u8>, IssuingError> {
+        let signed = self.try_to_sign(certificate).await;
+        self.metrics.signature(&certificate.authority, &signed);
+        signed
+    }
+
+    async fn try_to_sign(&self, certificate: &Certificate) -> Result<Vec<u8>, IssuingError> {
         let CertificateState::Intended { csr } = &certificate.state else {
             return Err(IssuingError::Refused("it is signed already".to_owned()));
         };

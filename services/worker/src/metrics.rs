@@ -1,14 +1,40 @@
 //! What a worker counts.
 
+use certfleet_domain::{AuthorityName, ChallengeKind};
 use certfleet_jobs::JobKind;
 use prometheus::{HistogramOpts, HistogramVec, IntCounterVec, Opts, Registry};
 use tokio::time::Instant;
 
-/// Counters of jobs; clones share them.
+use crate::issuing::IssuingError;
+
+/// Counters of jobs and of what they do; clones share them.
 #[derive(Clone)]
 pub struct Metrics {
     jobs: IntCounterVec,
     seconds: HistogramVec,
+    challenges: IntCounterVec,
+    signatures: IntCounterVec,
+}
+
+/// What came of a look at a challenge.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ChallengeResult {
+    /// It is proven, and that is written.
+    Valid,
+    /// It has failed, and that is written.
+    Invalid,
+    /// Trouble on our side, which decides nothing: it is looked at again.
+    Trouble,
+}
+
+impl ChallengeResult {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Valid => "valid",
+            Self::Invalid => "invalid",
+            Self::Trouble => "trouble",
+        }
+    }
 }
 
 impl Metrics {
@@ -34,9 +60,49 @@ impl Metrics {
             ]),
             &["kind"],
         )?;
+        let challenges = IntCounterVec::new(
+            Opts::new(
+                "certfleet_challenges_total",
+                "Looks at challenges, by type and by what came of them",
+            ),
+            &["type", "result"],
+        )?;
+        let signatures = IntCounterVec::new(
+            Opts::new(
+                "certfleet_signatures_total",
+                "Signatures that were asked for, by authority and by whether they were made",
+            ),
+            &["authority", "result"],
+        )?;
         registry.register(Box::new(jobs.clone()))?;
         registry.register(Box::new(seconds.clone()))?;
-        Ok(Self { jobs, seconds })
+        registry.register(Box::new(challenges.clone()))?;
+        registry.register(Box::new(signatures.clone()))?;
+        Ok(Self {
+            jobs,
+            seconds,
+            challenges,
+            signatures,
+        })
+    }
+
+    /// A challenge was looked at.
+    pub fn challenge(&self, kind: ChallengeKind, result: ChallengeResult) {
+        self.challenges
+            .with_label_values(&[kind.name(), result.name()])
+            .inc();
+    }
+
+    /// An authority was asked for a signature.
+    pub fn signature<T>(&self, authority: &AuthorityName, signed: &Result<T, IssuingError>) {
+        let result = match signed {
+            Ok(_) => "signed",
+            Err(IssuingError::Passing(_)) => "trouble",
+            Err(IssuingError::Refused(_)) => "refused",
+        };
+        self.signatures
+            .with_label_values(&[authority.as_str(), result])
+            .inc();
     }
 
     /// An attempt begins.

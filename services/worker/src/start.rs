@@ -45,19 +45,18 @@ pub async fn work(context: Context<WorkerSettings>) -> anyhow::Result<()> {
         return Ok(());
     }
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    let metrics = Metrics::register(context.metrics.registry())?;
+    let authorities = Authorities::new(store.authorities.clone());
     let handlers = Handlers {
-        issuing: Issuing::new(Authorities::new(store.authorities.clone()), vault.clone()),
+        issuing: Issuing::new(authorities, vault.clone(), metrics.clone()),
         validator: Validator::new(validation(&settings.validation)).context("validation")?,
         authorization_lifetime: settings.acme.authorization_lifetime,
+        metrics: metrics.clone(),
         clock: Arc::clone(&clock),
         store: store.clone(),
         vault,
     };
-    let crew = Crew::new(
-        Arc::new(handlers),
-        Metrics::register(context.metrics.registry())?,
-        hands(&settings.worker)?,
-    );
+    let crew = Crew::new(Arc::new(handlers), metrics, hands(&settings.worker)?);
 
     let background = CancellationToken::new();
     let process = Process {

@@ -6,9 +6,11 @@
 
 mod authorities;
 mod checks;
+mod pool_gauges;
 mod pressure;
 mod registration;
 mod switches;
+mod totals;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -29,6 +31,9 @@ pub use checks::{
 pub use pressure::{Pressed, Pressure, PressureGuard};
 pub use registration::{Registration, register};
 pub use switches::{check_switches, condition_of_switches, watch_switches};
+pub use totals::tell_totals;
+
+use crate::pool_gauges::register_pool;
 
 /// How often a service that waits for its database or its KEK looks again.
 const LOOK: Duration = Duration::from_secs(1);
@@ -49,9 +54,11 @@ pub async fn store(
         app_name: app_name.to_owned(),
     };
     let metrics = Metrics::register(registry)?;
-    Store::connect(&connect, metrics)
+    let store = Store::connect(&connect, metrics)
         .await
-        .context("database.uri")
+        .context("database.uri")?;
+    register_pool(store.pool(), registry)?;
+    Ok(store)
 }
 
 /// The secrets of the store, under the KEKs of the settings.

@@ -118,6 +118,17 @@ impl RevocationReason {
             Self::CessationOfOperation => 5,
         }
     }
+
+    /// The name, as RFC 5280 §5.3.1 has it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Unspecified => "unspecified",
+            Self::KeyCompromise => "keyCompromise",
+            Self::AffiliationChanged => "affiliationChanged",
+            Self::Superseded => "superseded",
+            Self::CessationOfOperation => "cessationOfOperation",
+        }
+    }
 }
 
 /// How far a certificate is.

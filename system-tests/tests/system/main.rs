@@ -14,6 +14,7 @@ mod draining;
 mod fairness;
 mod foreign_kek;
 mod limits;
+mod metrics;
 mod orders;
 mod pressure;
 mod refusals;

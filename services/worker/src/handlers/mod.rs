@@ -19,6 +19,7 @@ use certfleet_storage::{CommitError, Keep, StorageError, Store, Unit, Vault, Vau
 use certfleet_validation::Validator;
 
 use crate::issuing::Issuing;
+use crate::metrics::Metrics;
 
 /// What handlers work with.
 pub struct Handlers {
@@ -30,6 +31,8 @@ pub struct Handlers {
     pub issuing: Issuing,
     /// What proves control of names.
     pub validator: Validator,
+    /// What counts.
+    pub metrics: Metrics,
     /// The clock.
     pub clock: Arc<dyn Clock>,
     /// How long a proven authorization counts.

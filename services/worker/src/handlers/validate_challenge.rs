@@ -11,6 +11,7 @@ use certfleet_storage::Unit;
 use certfleet_validation::{Attempt, ValidationError};
 
 use super::{HandlerError, Handlers};
+use crate::metrics::ChallengeResult;
 
 impl Handlers {
     pub(super) async fn validate_challenge(
@@ -34,15 +35,18 @@ impl Handlers {
                 authorization.id
             ))
         })?;
+        let attempt = attempt(&authorization, challenge, &account)?;
         if account.status != AccountStatus::Valid {
             // It was given up after it asked (RFC 8555 §7.3.6).
             let detail = format!("the account is {}", account.status.name());
             let problem = Problem::new(ProblemKind::Unauthorized, detail);
             let failed = authorization.fail(challenge, self.clock.now(), problem)?;
             let result = self.store.authorizations.update(&failed)?;
-            return self.finish(lease, result.and(not_counted)).await;
+            self.finish(lease, result.and(not_counted)).await?;
+            self.metrics
+                .challenge(attempt.kind, ChallengeResult::Invalid);
+            return Ok(());
         }
-        let attempt = attempt(&authorization, challenge, &account)?;
         reach(CrashPoint::ChallengeRead);
         let verdict = self.validator.validate(&attempt).await;
         let now = self.clock.now();
@@ -50,6 +54,11 @@ impl Handlers {
             Ok(_) => self.succeeded(&authorization, terms).await?,
             Err(ValidationError::Failed(_)) => self.failed(&authorization, terms),
             Err(ValidationError::Retry { .. }) => Unit::default(),
+        };
+        let result = match &verdict {
+            Ok(_) => ChallengeResult::Valid,
+            Err(ValidationError::Failed(_)) => ChallengeResult::Invalid,
+            Err(ValidationError::Retry { .. }) => ChallengeResult::Trouble,
         };
         let decided = match verdict {
             Ok(evidence) => {
@@ -61,13 +70,17 @@ impl Handlers {
                 tracing::info!(identifier = %attempt.identifier, %kind, why, "not proven");
                 authorization.fail(challenge, now, problem)
             }
-            Err(ValidationError::Retry { why }) => return Err(HandlerError::Passing(why)),
+            Err(ValidationError::Retry { why }) => {
+                self.metrics.challenge(attempt.kind, result);
+                return Err(HandlerError::Passing(why));
+            }
         };
         reach(CrashPoint::ChallengeDecided);
         match decided {
             Ok(decided) => {
-                let result = self.store.authorizations.update(&decided)?;
-                self.finish(lease, result.and(counted)).await?;
+                let written = self.store.authorizations.update(&decided)?;
+                self.finish(lease, written.and(counted)).await?;
+                self.metrics.challenge(attempt.kind, result);
                 reach(CrashPoint::ChallengeWritten);
                 Ok(())
             }

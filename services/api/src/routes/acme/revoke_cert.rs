@@ -103,7 +103,10 @@ async fn revoke(
     let revoked = certificate.revoke(app.now(), reason)?;
     let unit = app.store.certificates.update(&revoked)?;
     match ticket.commit(app, unit).await {
-        Ok(()) => Ok(StatusCode::OK),
+        Ok(()) => {
+            app.metrics.revoked(reason);
+            Ok(StatusCode::OK)
+        }
         // Nothing but a revocation changes an issued certificate.
         Err(error) if error.is_conflict() => Err(already()),
         Err(error) => Err(error.into()),
