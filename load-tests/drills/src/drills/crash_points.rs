@@ -176,7 +176,13 @@ async fn kill_workers(
 async fn kill_scheduler(ground: &Ground, point: CrashPoint) -> Result<()> {
     let points = Points::of(ground, "certfleet-scheduler");
     if point != CrashPoint::LeadToBeGivenUp {
-        points.strike(point, Strike::Kill, PATIENCE).await?;
+        let killed = points.strike(point, Strike::Kill, PATIENCE).await?;
+        // Both are there again before the next.
+        for index in [0, 1] {
+            ground
+                .await_successor("scheduler", index, killed, BACK_WITHIN)
+                .await?;
+        }
         return Ok(());
     }
     points.arm(point, Strike::Kill)?;
