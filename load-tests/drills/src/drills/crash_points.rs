@@ -172,10 +172,11 @@ async fn kill_workers(
     }
 }
 
-/// Kills the scheduler that comes by; one that is to give up its lead has to be told to go.
+/// Kills the scheduler that comes by; at what happens when the lead changes, the leader has to be told to go.
 async fn kill_scheduler(ground: &Ground, point: CrashPoint) -> Result<()> {
     let points = Points::of(ground, "certfleet-scheduler");
-    if point != CrashPoint::LeadToBeGivenUp {
+    let at_a_change = matches!(point, CrashPoint::LeadTaken | CrashPoint::LeadToBeGivenUp);
+    if !at_a_change {
         let killed = points.strike(point, Strike::Kill, PATIENCE).await?;
         // Both are there again before the next.
         for index in [0, 1] {
@@ -192,7 +193,10 @@ async fn kill_scheduler(ground: &Ground, point: CrashPoint) -> Result<()> {
             return Ok(());
         }
     }
-    bail!("no scheduler was killed when it was told to go")
+    bail!(
+        "no scheduler has come by {} when the leader was told to go",
+        point.name()
+    )
 }
 
 /// Tells one worker after the other to go, so that some have jobs in hand when they are told.
