@@ -51,7 +51,7 @@ struct LoadArgs {
     #[arg(long, default_value_t = 40_000)]
     jobs: usize,
     /// The most that one claim takes.
-    #[arg(long, default_value_t = 64)]
+    #[arg(long, default_value_t = 256)]
     batch: usize,
     /// How often everything is measured; the median is told.
     #[arg(long, default_value_t = 3)]

@@ -96,7 +96,8 @@ async fn version_of(path: &Path) -> Result<String, SupervisorError> {
 /// How the members are run.
 #[derive(Debug, Clone)]
 pub struct MongodOptions {
-    /// The `WiredTiger` cache, in GB; 0.25 is the least that mongod takes.
+    /// What the `WiredTiger` cache may grow to, in GB; 0.25 is the least that mongod takes, and makes writes wait for what
+    /// is thrown out.
     pub cache_gb: f64,
     /// What the oplog may grow to, in MB; 990 is the least that it can later be resized to.
     pub oplog_mb: u32,
@@ -107,7 +108,7 @@ pub struct MongodOptions {
 impl Default for MongodOptions {
     fn default() -> Self {
         Self {
-            cache_gb: 0.25,
+            cache_gb: 1.0,
             oplog_mb: 990,
             when_orphaned: Signal::SIGTERM,
         }
@@ -240,6 +241,10 @@ fn arguments(options: &MongodOptions, port: u16, data: &Path) -> Vec<OsString> {
         // 16 threads otherwise, which on a machine that three members share spend their time meeting each other.
         "--setParameter",
         "replWriterThreadCount=1",
+        // Old versions of every document are kept this long for reads of the past, 300 s otherwise; a third of the cost of a
+        // claim went there.
+        "--setParameter",
+        "minSnapshotHistoryWindowInSeconds=0",
     ]
     .map(OsString::from)
     .into();

@@ -1,8 +1,10 @@
 //! Ports: which are free, and who has the others.
 
 use std::io;
-use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::atomic::{AtomicU32, Ordering};
+
+use socket2::{Domain, Socket, Type};
 
 use crate::error::SupervisorError;
 use crate::procfs;
@@ -14,8 +16,8 @@ const COUNT: u16 = 12_000;
 
 /// Fails with one line, which names the holder where it can be seen, if nothing can listen on the address.
 pub fn require_free(address: SocketAddr, purpose: &str) -> Result<(), SupervisorError> {
-    match TcpListener::bind(address) {
-        Ok(_) => Ok(()),
+    match try_bind(address) {
+        Ok(()) => Ok(()),
         Err(error) if error.kind() == io::ErrorKind::AddrInUse => {
             Err(taken(address.port(), purpose))
         }
@@ -44,7 +46,15 @@ pub(crate) fn taken(port: u16, purpose: &str) -> SupervisorError {
 }
 
 pub(crate) fn is_free(port: u16) -> bool {
-    TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok()
+    try_bind((Ipv4Addr::LOCALHOST, port).into()).is_ok()
+}
+
+/// Binds, and does not listen: whoever looks at the same port at the same time is not in the way, and neither is a child
+/// that this process has just forked, which holds the socket until it becomes another program.
+fn try_bind(address: SocketAddr) -> io::Result<()> {
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, None)?;
+    socket.set_reuse_address(true)?;
+    socket.bind(&address.into())
 }
 
 /// Picks different ports that are free on 127.0.0.1 at this moment. Nothing holds them for the caller.
@@ -70,6 +80,8 @@ pub fn pick_free_ports(count: usize) -> Result<Vec<u16>, SupervisorError> {
 
 #[cfg(test)]
 mod tests {
+    use std::net::TcpListener;
+
     use super::*;
 
     #[test]
@@ -83,8 +95,18 @@ mod tests {
             "{refused}"
         );
         assert_eq!(refused.lines().count(), 1);
-        drop(listener);
+    }
+
+    #[test]
+    fn looking_at_a_port_does_not_take_it() {
+        let port = pick_free_ports(1).unwrap()[0];
+        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+        // Somebody who has looked, and whose socket is still there.
+        let looking = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+        looking.set_reuse_address(true).unwrap();
+        looking.bind(&address.into()).unwrap();
         require_free(address, "the API").unwrap();
+        TcpListener::bind(address).unwrap();
     }
 
     #[test]

@@ -24,7 +24,7 @@ const CLIENTS: usize = 12;
 /// Whose validations fail at first.
 const SLOW_CLIENTS: usize = 6;
 /// So many of a worker's points are armed at once: with all of them, none would come far.
-const AT_ONCE: usize = 3;
+const AT_ONCE: usize = 4;
 /// Nobody comes by some of them more often than a duty is due, or a job has to be handed back.
 const PATIENCE: Duration = Duration::from_secs(600);
 /// Between two signals to workers with jobs in hand.
@@ -116,7 +116,7 @@ pub(crate) async fn run(setting: Setting) -> Result<Figures> {
                 "API replicas killed",
                 format!("{} at {} points", API.len() * times, API.len()),
             );
-            let times = setting.scale.of(0, 2);
+            let times = setting.scale.of(0, 1);
             for point in SCHEDULER.iter().cycle().take(SCHEDULER.len() * times) {
                 kill_scheduler(ground, *point).await?;
             }

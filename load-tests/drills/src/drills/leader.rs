@@ -15,6 +15,7 @@ use futures_util::future::try_join_all;
 use nix::sys::signal::kill;
 use nix::unistd::Pid;
 use tokio::time::{Instant, sleep};
+use tokio::try_join;
 
 use crate::checks::{RUNS, runs_follow_each_other};
 use crate::drill::Setting;
@@ -33,13 +34,12 @@ const AFTER_A_KILL: Duration = LEASE;
 const AFTER_A_TERM: Duration = Duration::from_secs(2);
 
 pub(crate) async fn run(setting: Setting) -> Result<Figures> {
-    let pairs = setting.scale.of(1, 5);
+    let pairs = setting.scale.of(1, 7);
     let ground = Ground::start(Plan::new("leader")).await?;
     ground
         .carry_out(async |ground| {
             let mut figures = Figures::default();
-            let refused = paused_with_a_run_in_hand(ground, setting.scale.of(1, 4)).await?;
-            figures.add("runs of a paused leader refused when it woke up", refused);
+            let paused = paused_with_a_run_in_hand(ground, setting.scale.of(1, 4));
             let drills = (0..pairs).map(|number| async move {
                 let mut pair = Pair::start(ground, number, number < 2).await?;
                 let took = pair.drill(ground, setting).await?;
@@ -48,7 +48,8 @@ pub(crate) async fn run(setting: Setting) -> Result<Figures> {
                 let runs = runs_follow_each_other(&database).await?;
                 anyhow::Ok((runs, took))
             });
-            let drilled = try_join_all(drills).await?;
+            let (refused, drilled) = try_join!(paused, try_join_all(drills))?;
+            figures.add("runs of a paused leader refused when it woke up", refused);
             let mut all = Takeovers::default();
             let mut runs = 0;
             for (its_runs, took) in drilled {
@@ -197,7 +198,7 @@ impl Pair {
 
     async fn drill(&mut self, ground: &Ground, setting: Setting) -> Result<Takeovers> {
         let mut took = Takeovers::default();
-        for _ in 0..setting.scale.of(1, 10) {
+        for _ in 0..setting.scale.of(1, 8) {
             let leader = self.leader().await?;
             let began = Instant::now();
             kill(self.schedulers[leader].process.pid()?, Signal::SIGKILL)?;
@@ -205,7 +206,7 @@ impl Pair {
             took.kills.add(began.elapsed());
             self.schedulers[leader].start_again(ground).await?;
         }
-        for _ in 0..setting.scale.of(1, 4) {
+        for _ in 0..setting.scale.of(1, 3) {
             let leader = self.leader().await?;
             let pid = self.schedulers[leader].process.pid()?;
             let began = Instant::now();
@@ -221,7 +222,7 @@ impl Pair {
                 sleep(PAUSE).await;
             }
         }
-        for _ in 0..setting.scale.of(1, 4) {
+        for _ in 0..setting.scale.of(1, 3) {
             let leader = self.leader().await?;
             let began = Instant::now();
             kill(self.schedulers[leader].process.pid()?, Signal::SIGTERM)?;

@@ -48,7 +48,7 @@ pub(crate) async fn run(setting: Setting) -> Result<Figures> {
         return namespace::run(Drill::Partition, setting, "--net").await;
     }
     command("ip", &["link", "set", "lo", "up"])?;
-    let times = setting.scale.of(1, 3);
+    let times = setting.scale.of(1, 2);
     let wrapper =
         namespace::mongod(&AS_ANOTHER_USER.replace("FIRST_USER", &FIRST_USER.to_string())).await?;
     let mut plan = Plan::new("partition");

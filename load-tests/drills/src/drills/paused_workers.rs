@@ -19,10 +19,10 @@ use crate::ground::{Ground, LEASE};
 use crate::load::{Clients, Load};
 use crate::points::Points;
 
-const WORKERS: u32 = 8;
+const WORKERS: u32 = 12;
 const CLIENTS: usize = 16;
 /// So many stand still at once.
-const AT_ONCE: usize = 5;
+const AT_ONCE: usize = 8;
 /// Longer than a lease, and than what others leave lying before they take it.
 const STANDS_STILL: Duration = Duration::from_secs(LEASE.as_secs() + 3);
 const PATIENCE: Duration = Duration::from_secs(90);

@@ -31,7 +31,7 @@ enum Fault {
 }
 
 pub(crate) async fn run(setting: Setting) -> Result<Figures> {
-    let times = setting.scale.of(1, 5);
+    let times = setting.scale.of(1, 3);
     let ground = Ground::start(Plan::new("primary")).await?;
     ground
         .carry_out(async |ground| {

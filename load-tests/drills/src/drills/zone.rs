@@ -17,7 +17,7 @@ const CLIENTS: usize = 8;
 const ORDERS_BETWEEN: usize = 20;
 
 pub(crate) async fn run(setting: Setting) -> Result<Figures> {
-    let times = setting.scale.of(1, 3);
+    let times = setting.scale.of(1, 2);
     let gone_for = Duration::from_secs(20);
     let ground = Ground::start(Plan::new("zone")).await?;
     ground
