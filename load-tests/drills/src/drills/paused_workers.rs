@@ -10,12 +10,12 @@ use futures_util::future::try_join_all;
 use nix::sys::signal::kill;
 use nix::unistd::Pid;
 use tokio::sync::Mutex;
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 
 use crate::checks::all_is_right;
 use crate::drill::Setting;
 use crate::figures::Figures;
-use crate::ground::{Ground, LEASE};
+use crate::ground::{BACK_WITHIN, Ground, LEASE, PAUSE};
 use crate::load::{Clients, Load};
 use crate::points::Points;
 
@@ -23,8 +23,9 @@ const WORKERS: u32 = 12;
 const CLIENTS: usize = 16;
 /// So many stand still at once.
 const AT_ONCE: usize = 8;
-/// Longer than a lease, and than what others leave lying before they take it.
-const STANDS_STILL: Duration = Duration::from_secs(LEASE.as_secs() + 3);
+/// Longer than a lease, than what others leave lying before they take it, and than what an open transaction has written
+/// stays locked.
+const STANDS_STILL: Duration = Duration::from_secs(LEASE.as_secs() + 7);
 const PATIENCE: Duration = Duration::from_secs(90);
 
 /// Where it hurts most: all that is left to do is to write.
@@ -67,8 +68,16 @@ pub(crate) async fn run(setting: Setting) -> Result<Figures> {
                 let counters = ground.counters("worker", name, label).await?;
                 anyhow::Ok(counters.values().sum::<u64>())
             };
+            let until = Instant::now() + BACK_WITHIN;
+            let lost = loop {
+                let lost = sum("certfleet_jobs_total", "outcome=\"lost-lease\"").await?;
+                // The last to wake up may not have found out yet.
+                if lost >= pauses as u64 || Instant::now() > until {
+                    break lost;
+                }
+                sleep(PAUSE).await;
+            };
             let refused = sum("certfleet_jobs_stale_writes_total", "").await?;
-            let lost = sum("certfleet_jobs_total", "outcome=\"lost-lease\"").await?;
             figures.add("jobs that others had done meanwhile", lost);
             figures.add("stale results refused by their fence", refused);
             ensure!(
