@@ -15,7 +15,6 @@ use futures_util::future::try_join_all;
 use nix::sys::signal::kill;
 use nix::unistd::Pid;
 use tokio::time::{Instant, sleep};
-use tokio::try_join;
 
 use crate::checks::{RUNS, runs_follow_each_other};
 use crate::drill::Setting;
@@ -39,7 +38,9 @@ pub(crate) async fn run(setting: Setting) -> Result<Figures> {
     ground
         .carry_out(async |ground| {
             let mut figures = Figures::default();
-            let paused = paused_with_a_run_in_hand(ground, setting.scale.of(1, 4));
+            // Before there are pairs, whose schedulers would come by the same point.
+            let refused = paused_with_a_run_in_hand(ground, setting.scale.of(1, 3)).await?;
+            figures.add("runs of a paused leader refused when it woke up", refused);
             let drills = (0..pairs).map(|number| async move {
                 let mut pair = Pair::start(ground, number, number < 2).await?;
                 let took = pair.drill(ground, setting).await?;
@@ -48,8 +49,7 @@ pub(crate) async fn run(setting: Setting) -> Result<Figures> {
                 let runs = runs_follow_each_other(&database).await?;
                 anyhow::Ok((runs, took))
             });
-            let (refused, drilled) = try_join!(paused, try_join_all(drills))?;
-            figures.add("runs of a paused leader refused when it woke up", refused);
+            let drilled = try_join_all(drills).await?;
             let mut all = Takeovers::default();
             let mut runs = 0;
             for (its_runs, took) in drilled {
