@@ -10,6 +10,7 @@ use certfleet_storage::Unit;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
+use tracing::{Instrument as _, Span};
 
 use crate::handlers::{HandlerError, Handlers};
 use crate::metrics::Metrics;
@@ -127,14 +128,16 @@ impl Crew {
             reach(CrashPoint::JobInHand);
             let kind = lease.job.kind();
             let timer = crew.metrics.started(kind);
+            let span = span_of(&lease);
             let outcome = lost
-                .run_until_cancelled(Box::pin(crew.carry_out(&lease)))
+                .run_until_cancelled(Box::pin(crew.carry_out(&lease)).instrument(span.clone()))
                 .await
                 .unwrap_or_else(|| {
                     tracing::warn!(job = %lease.key, "the lease was lost; the work is stopped");
                     LOST_LEASE
                 });
             crew.metrics.ended(kind, outcome, timer);
+            certfleet_trace::tell(&span, "job.outcome", outcome);
             crew.forget(&lease);
             crew.freed.notify_one();
         });
@@ -218,4 +221,21 @@ impl Crew {
             self.tasks.wait().await;
         }
     }
+}
+
+/// The span of an attempt: below what called for the job, in the same trace, the first attempt and all others.
+fn span_of(lease: &Lease) -> Span {
+    let kind = lease.job.kind().name();
+    let span = tracing::trace_span!(
+        target: certfleet_trace::TARGET,
+        "job",
+        otel.name = kind,
+        otel.kind = "consumer",
+        job.key = %lease.key,
+        job.attempt = i64::from(lease.attempt),
+    );
+    if let Some(parent) = lease.trace {
+        certfleet_trace::go_on(&span, parent);
+    }
+    span
 }

@@ -9,6 +9,7 @@ use certfleet_pki::{CertificateTemplate, CheckedCsr, IssueError, SignerError, is
 use certfleet_secrets::Purpose;
 use certfleet_signer::InternalKey;
 use certfleet_storage::{SecretName, Vault};
+use tracing::Instrument as _;
 use zeroize::Zeroizing;
 
 use crate::metrics::Metrics;
@@ -43,7 +44,8 @@ impl Issuing {
 
     /// Signs a certificate as it was intended: serial number, names, validity and issuer are those recorded.
     pub async fn sign(&self, certificate: &Certificate) -> Result<Vec<u8>, IssuingError> {
-        let signed = self.try_to_sign(certificate).await;
+        let signing = self.try_to_sign(certificate);
+        let signed = signing.instrument(certfleet_trace::step("sign")).await;
         self.metrics.signature(&certificate.authority, &signed);
         signed
     }

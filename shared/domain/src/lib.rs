@@ -16,6 +16,7 @@ mod limits;
 mod order;
 mod problem;
 mod profile;
+mod trace_parent;
 mod transition;
 
 pub use account::{Account, AccountStatus, Contact, InvalidContact};
@@ -35,6 +36,7 @@ pub use limits::{
 pub use order::{Order, OrderState, OrderStatus, Replaced};
 pub use problem::{Problem, ProblemKind};
 pub use profile::{KeyUsage, Profile};
+pub use trace_parent::{InvalidTraceParent, TraceParent};
 pub use transition::InvalidTransition;
 
 /// The largest number of identifiers in one order, as Let's Encrypt has it.

@@ -1,6 +1,6 @@
 //! A lease: the right to write one job's result, for a while.
 
-use certfleet_domain::LeaseToken;
+use certfleet_domain::{LeaseToken, TraceParent};
 
 use crate::job::{Job, JobKey};
 
@@ -24,4 +24,6 @@ pub struct Lease {
     pub token: LeaseToken,
     /// Which attempt this is, counted from 1.
     pub attempt: u32,
+    /// The span that called for the job, if traces were taken there.
+    pub trace: Option<TraceParent>,
 }

@@ -1,17 +1,17 @@
 //! What happens to every HTTP request before its handler: it gets a client address and an id, runs in
-//! a span that bears both, and is counted.
+//! a span that bears both, begins a trace or goes on with one, and is counted.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::{ConnectInfo, MatchedPath, Request, State};
-use axum::http::Method;
+use axum::http::{HeaderMap, HeaderName, Method, StatusCode};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::Response;
-use certfleet_domain::SystemRng;
+use certfleet_domain::{SystemRng, TraceParent};
 use tokio::time::Instant;
-use tracing::Instrument;
+use tracing::{Instrument, Span};
 
 use crate::client_ip::{ClientIp, client_ip};
 use crate::metrics::Metrics;
@@ -40,6 +40,50 @@ impl Edge {
     }
 }
 
+/// The header by which a trace goes on (W3C Trace Context).
+const TRACE_PARENT: HeaderName = HeaderName::from_static("traceparent");
+
+impl Edge {
+    /// The request's span in its trace. Only a trusted proxy has it go on with a trace of its own: others could have
+    /// every request of theirs recorded, and put it into traces of ours.
+    fn trace(
+        &self,
+        request: &Request,
+        (peer, client): (IpAddr, IpAddr),
+        (method, route): (&'static str, &str),
+        id: &RequestId,
+    ) -> Span {
+        // No path, which may hold what others must not see: the route says where it went.
+        let span = tracing::trace_span!(
+            target: certfleet_trace::TARGET,
+            "http",
+            otel.name = format_args!("{method} {route}"),
+            otel.kind = "server",
+            http.request.method = method,
+            http.route = route,
+            client.address = %client,
+            request_id = %id,
+        );
+        let trusted = self.trusted_proxies.contains(peer);
+        if let Some(parent) = given_parent(request.headers()).filter(|_| trusted) {
+            certfleet_trace::go_on(&span, parent);
+        }
+        span
+    }
+}
+
+fn given_parent(headers: &HeaderMap) -> Option<TraceParent> {
+    headers.get(TRACE_PARENT)?.to_str().ok()?.parse().ok()
+}
+
+fn tell_status(trace: &Span, status: StatusCode) {
+    let code = i64::from(status.as_u16());
+    certfleet_trace::tell(trace, "http.response.status_code", code);
+    if status.is_server_error() {
+        certfleet_trace::failed(trace, "answered with a server error");
+    }
+}
+
 async fn handle(State(edge): State<Edge>, mut request: Request, next: Next) -> Response {
     let begun = Instant::now();
     let _in_flight = edge.metrics.request();
@@ -56,16 +100,19 @@ async fn handle(State(edge): State<Edge>, mut request: Request, next: Next) -> R
     let route = route.as_ref().map_or("unmatched", MatchedPath::as_str);
     // An error's span is shown at every level of logging.
     let span = tracing::error_span!("request", request_id = %id, method, route, client = %client);
+    let trace = span.in_scope(|| edge.trace(&request, (peer, client), (method, route), &id));
     request.extensions_mut().insert(ClientIp(client));
     request.extensions_mut().insert(id.clone());
 
-    let mut response = next.run(request).instrument(span.clone()).await;
+    let answered = next.run(request).instrument(trace.clone());
+    let mut response = answered.instrument(span.clone()).await;
 
     if let Some(value) = id.header_value() {
         response.headers_mut().insert(request_id::HEADER, value);
     }
     let (status, after) = (response.status(), begun.elapsed());
     edge.metrics.answered(route, method, status, after);
+    tell_status(&trace, status);
     let milliseconds = after.as_millis();
     span.in_scope(|| {
         if status.is_server_error() {

@@ -23,6 +23,7 @@ pub mod settings;
 mod shutdown;
 pub mod telemetry;
 pub mod tls;
+mod traces;
 
 pub use client_ip::{ClientIp, client_ip};
 pub use edge::Edge;

@@ -19,6 +19,7 @@
 
 use std::fmt::Display;
 use std::io::Write;
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
@@ -37,9 +38,11 @@ use crate::probes::management;
 use crate::reload::Reload;
 use crate::serve::Server;
 use crate::server_id::server_id;
-use crate::settings::{Limits, LongRunning, SecretText, Source};
+use crate::settings::{Base, Given, Limits, LongRunning, SecretText, Source};
 use crate::shutdown::Signals;
-use crate::{telemetry, tls};
+use crate::telemetry::{self, LogLevel};
+use crate::tls;
+use crate::traces::Traces;
 
 /// Exit code for settings that are not valid; the command line's mistakes have the same.
 const INVALID: u8 = 2;
@@ -98,14 +101,67 @@ where
         tell(program, &"settings are valid");
         return ExitCode::SUCCESS;
     }
-    let base = settings.base();
-    let log_level = match telemetry::init(&base.log) {
-        Ok(log_level) => log_level,
-        Err(error) => {
-            tell(program, &error);
-            return ExitCode::FAILURE;
+    match start(program, settings, file, running, main) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(Failure::Unlogged(error)) => {
+            tell(program, &format_args!("{error:#}"));
+            ExitCode::FAILURE
         }
-    };
+        Err(Failure::Logged(error)) => {
+            tracing::error!("{} ends: {error:#}", program.name);
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Why a service has ended: before there were logs to tell it, or after.
+enum Failure {
+    Unlogged(anyhow::Error),
+    Logged(anyhow::Error),
+}
+
+/// What there is before the logs: who the process is, and the traces, whose spans say so.
+struct Beginning {
+    runtime: Runtime,
+    server_id: ServerId,
+    log_level: LogLevel,
+    traces: Option<Traces>,
+}
+
+impl Beginning {
+    fn of(program: Program, base: &Base) -> anyhow::Result<Self> {
+        tls::install_crypto_provider();
+        let runtime = Runtime::new().context("no threads")?;
+        let server_id = server_id(&base.state.dir, &SystemClock, &mut SystemRng)?;
+        let traces = Traces::start(&base.telemetry, program, server_id, runtime.handle())?;
+        let log_level = telemetry::init_with(&base.log, traces.as_ref().map(Traces::layer))?;
+        Ok(Self {
+            runtime,
+            server_id,
+            log_level,
+            traces,
+        })
+    }
+}
+
+fn start<S, F>(
+    program: Program,
+    settings: S,
+    file: Option<PathBuf>,
+    running: Given,
+    main: F,
+) -> Result<(), Failure>
+where
+    S: LongRunning,
+    F: AsyncFnOnce(Context<S>) -> anyhow::Result<()>,
+{
+    let Beginning {
+        runtime,
+        server_id,
+        log_level,
+        traces,
+    } = Beginning::of(program, settings.base()).map_err(Failure::Unlogged)?;
+    let base = settings.base();
     let reload = Reload {
         file,
         running,
@@ -113,55 +169,59 @@ where
         metrics_token: watch::Sender::new(base.management.metrics_token.clone()),
         limits: watch::Sender::new(settings.limits()),
     };
-    match start(program, settings, reload, main) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            tracing::error!("{} ends: {error:#}", program.name);
-            ExitCode::FAILURE
+    let ended = runtime.block_on(async {
+        let context = context(program, settings, server_id, reload.limits.subscribe())?;
+        if let Some(traces) = &traces {
+            traces.register(context.metrics.registry())?;
         }
+        serve(program, context, reload, main).await
+    });
+    if let Some(traces) = traces {
+        traces.end();
     }
+    // Not for ever: a lookup that blocks must not keep the process.
+    runtime.shutdown_timeout(LAST_PROBES);
+    ended.map_err(Failure::Logged)
 }
 
-fn start<S, F>(program: Program, settings: S, reload: Reload, main: F) -> anyhow::Result<()>
+/// Runs `main` to its end, and serves the probes for as long.
+async fn serve<S, F>(
+    program: Program,
+    context: Context<S>,
+    reload: Reload,
+    main: F,
+) -> anyhow::Result<()>
 where
     S: LongRunning,
     F: AsyncFnOnce(Context<S>) -> anyhow::Result<()>,
 {
-    tls::install_crypto_provider();
-    let runtime = Runtime::new().context("no threads")?;
-    let ended = runtime.block_on(async {
-        let context = context(program, settings, reload.limits.subscribe())?;
-        let probes = management_server(&context, reload.metrics_token.subscribe())?;
-        tokio::spawn(reload.run::<S>(context.signals.clone()));
-        tracing::info!(
-            version = program.version,
-            server_id = %context.server_id,
-            management = %probes.listener.local_addr()?,
-            "{} starts",
-            program.name
-        );
-        let probes_end = CancellationToken::new();
-        let probes = tokio::spawn(probes.run(probes_end.clone()));
-        let ended = main(context).await;
-        probes_end.cancel();
-        probes.await.context("the management port")?;
-        tracing::info!("{} has ended", program.name);
-        ended
-    });
-    // Not for ever: a lookup that blocks must not keep the process.
-    runtime.shutdown_timeout(LAST_PROBES);
+    let probes = management_server(&context, reload.metrics_token.subscribe())?;
+    tokio::spawn(reload.run::<S>(context.signals.clone()));
+    tracing::info!(
+        version = program.version,
+        server_id = %context.server_id,
+        management = %probes.listener.local_addr()?,
+        "{} starts",
+        program.name
+    );
+    let probes_end = CancellationToken::new();
+    let probes = tokio::spawn(probes.run(probes_end.clone()));
+    let ended = main(context).await;
+    probes_end.cancel();
+    probes.await.context("the management port")?;
+    tracing::info!("{} has ended", program.name);
     ended
 }
 
 fn context<S: LongRunning>(
     program: Program,
     settings: S,
+    server_id: ServerId,
     limits: watch::Receiver<Limits>,
 ) -> anyhow::Result<Context<S>> {
     let signals = Signals::listen().context("signals")?;
-    let state = &settings.base().state;
     Ok(Context {
-        server_id: server_id(&state.dir, &SystemClock, &mut SystemRng)?,
+        server_id,
         health: Arc::new(Health::new(program.version, signals.shutdown.clone())),
         metrics: Arc::new(Metrics::new(program.name, program.version)?),
         settings,

@@ -7,11 +7,12 @@ use std::io::{self, IsTerminal};
 use std::panic::PanicHookInfo;
 
 use tracing::Subscriber;
-use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::MakeWriter;
-use tracing_subscriber::reload;
+use tracing_subscriber::layer::{Layer as _, SubscriberExt as _};
+use tracing_subscriber::{EnvFilter, Registry, reload};
 
 use crate::settings::{Log, LogFormat};
+use crate::traces::SpanLayer;
 
 /// Why there are no logs.
 #[derive(Debug, thiserror::Error)]
@@ -39,8 +40,13 @@ impl LogLevel {
 
 /// From here on, this process logs; panics as well.
 pub fn init(log: &Log) -> Result<LogLevel, TelemetryError> {
+    init_with(log, None)
+}
+
+/// The same, with traces.
+pub(crate) fn init_with(log: &Log, spans: Option<SpanLayer>) -> Result<LogLevel, TelemetryError> {
     let terminal = io::stderr().is_terminal();
-    let (subscriber, level) = subscriber(log, terminal, io::stderr)?;
+    let (subscriber, level) = subscriber(log, spans, terminal, io::stderr)?;
     tracing::subscriber::set_global_default(subscriber)?;
     std::panic::set_hook(Box::new(log_panic));
     Ok(level)
@@ -50,39 +56,35 @@ type BoxedSubscriber = Box<dyn Subscriber + Send + Sync>;
 
 fn subscriber<W>(
     log: &Log,
+    spans: Option<SpanLayer>,
     terminal: bool,
     writer: W,
 ) -> Result<(BoxedSubscriber, LogLevel), TelemetryError>
 where
     W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
 {
-    let builder = tracing_subscriber::fmt()
-        .with_env_filter(EnvFilter::try_new(&log.level)?)
-        .with_writer(writer);
+    // A filter of the lines alone: traces have their own, and lack nothing when less is logged.
+    let (filter, handle) = reload::Layer::new(EnvFilter::try_new(&log.level)?);
+    let level = LogLevel(Box::new(move |filter| handle.reload(filter)));
     let format = log.format.unwrap_or(if terminal {
         LogFormat::Text
     } else {
         LogFormat::Json
     });
-    Ok(match format {
-        LogFormat::Text => {
-            let builder = builder.with_ansi(terminal).with_filter_reloading();
-            let handle = builder.reload_handle();
-            let level = LogLevel(Box::new(move |filter| handle.reload(filter)));
-            (Box::new(builder.finish()), level)
-        }
-        LogFormat::Json => {
-            let builder = builder
-                .json()
-                .flatten_event(true)
-                .with_current_span(false)
-                .with_span_list(true)
-                .with_filter_reloading();
-            let handle = builder.reload_handle();
-            let level = LogLevel(Box::new(move |filter| handle.reload(filter)));
-            (Box::new(builder.finish()), level)
-        }
-    })
+    let lines = tracing_subscriber::fmt::layer().with_writer(writer);
+    let lines = match format {
+        LogFormat::Text => lines.with_ansi(terminal).boxed(),
+        LogFormat::Json => lines
+            .json()
+            .flatten_event(true)
+            .with_current_span(false)
+            .with_span_list(true)
+            .boxed(),
+    };
+    let subscriber = Registry::default()
+        .with(spans)
+        .with(lines.with_filter(filter));
+    Ok((Box::new(subscriber), level))
 }
 
 fn log_panic(panic: &PanicHookInfo<'_>) {
@@ -119,7 +121,7 @@ mod tests {
     fn logged(log: &Log, terminal: bool) -> String {
         let buffer = Buffer::default();
         let writer = buffer.clone();
-        let (subscriber, level) = subscriber(log, terminal, move || writer.clone()).unwrap();
+        let (subscriber, level) = subscriber(log, None, terminal, move || writer.clone()).unwrap();
         tracing::subscriber::with_default(subscriber, || {
             let request = tracing::error_span!("request", request_id = "r-1");
             let _request = request.enter();

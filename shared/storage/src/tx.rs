@@ -16,6 +16,7 @@ use mongodb::options::{ReadConcern, TransactionOptions};
 use mongodb::{Client, ClientSession};
 use rand::Rng;
 use tokio::time::Instant;
+use tracing::Instrument as _;
 
 use crate::connect::majority;
 use crate::error::StorageError;
@@ -53,11 +54,21 @@ pub trait Body: Send {
     ) -> impl Future<Output = Result<Self::Output, Abort<Self::Refusal>>> + Send;
 }
 
-/// Runs `body` in a transaction: snapshot reads, journaled majority commit.
+/// Runs `body` in a transaction: snapshot reads, journaled majority commit. A step of the caller's trace, by its name.
 ///
 /// The outer error is the database's, the inner one the body's own refusal. After an error of the commit itself it
 /// is not known whether the transaction went through; the error's label says so.
 pub async fn run_tx<B: Body>(
+    client: &Client,
+    metrics: &Metrics,
+    name: &'static str,
+    body: &mut B,
+) -> Result<Result<B::Output, B::Refusal>, StorageError> {
+    let span = certfleet_trace::step(name);
+    in_span(client, metrics, name, body).instrument(span).await
+}
+
+async fn in_span<B: Body>(
     client: &Client,
     metrics: &Metrics,
     name: &'static str,

@@ -11,6 +11,7 @@ use cargo_metadata::{DependencyKind, Metadata, MetadataCommand, PackageId};
 const SHARED: &[(&str, &[&str])] = &[
     ("domain", &[]),
     ("crash-points", &[]),
+    ("trace", &["domain"]),
     ("acme", &["domain"]),
     ("jobs", &["domain"]),
     ("secrets", &["domain"]),
@@ -27,12 +28,13 @@ const SHARED: &[(&str, &[&str])] = &[
             "secrets",
             "audit",
             "pki",
+            "trace",
         ],
     ),
     ("validation", &["domain", "acme"]),
     ("upstream", &["domain", "acme", "pki"]),
     ("deploy", &["domain", "pki"]),
-    ("service-kit", &["domain", "secrets"]),
+    ("service-kit", &["domain", "secrets", "trace"]),
     ("migrations", &["domain", "storage"]),
     (
         "data-kit",

@@ -23,4 +23,5 @@ mod secrets;
 mod server_certificate;
 mod support;
 mod switches;
+mod traces;
 mod up;

@@ -10,6 +10,8 @@ use certfleet_jobs::Lease;
 use certfleet_storage::Unit;
 use certfleet_validation::{Attempt, ValidationError};
 
+use tracing::Instrument as _;
+
 use super::{HandlerError, Handlers};
 use crate::metrics::ChallengeResult;
 
@@ -48,7 +50,10 @@ impl Handlers {
             return Ok(());
         }
         reach(CrashPoint::ChallengeRead);
-        let verdict = self.validator.validate(&attempt).await;
+        let looking = self.validator.validate(&attempt);
+        let verdict = looking
+            .instrument(certfleet_trace::step(attempt.kind.name()))
+            .await;
         let now = self.clock.now();
         let counted = match &verdict {
             Ok(_) => self.succeeded(&authorization, terms).await?,

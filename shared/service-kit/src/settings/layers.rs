@@ -9,7 +9,7 @@ use super::text::FromText;
 use super::{environment, file};
 
 /// The sections there are.
-pub(super) const SECTIONS: [&str; 12] = [
+pub(super) const SECTIONS: [&str; 13] = [
     "acme",
     "database",
     "kek",
@@ -19,6 +19,7 @@ pub(super) const SECTIONS: [&str; 12] = [
     "scheduler",
     "server",
     "state",
+    "telemetry",
     "tls",
     "validation",
     "worker",

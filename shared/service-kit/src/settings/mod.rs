@@ -29,6 +29,7 @@ mod section;
 mod server;
 mod services;
 mod state;
+mod telemetry;
 mod text;
 mod tls;
 mod urls;
@@ -53,6 +54,7 @@ pub use services::{
     ApiSettings, Base, CliSettings, LongRunning, SchedulerSettings, WorkerSettings,
 };
 pub use state::State;
+pub use telemetry::{OtlpEndpoint, Ratio, Telemetry};
 pub use text::Resolver;
 pub use tls::{Tls, TlsMode};
 pub use urls::{ExternalUrl, MongoUri, WebUrl};

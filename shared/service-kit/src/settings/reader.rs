@@ -10,8 +10,8 @@ use super::fault::{Fault, SettingsError};
 use super::layers::{Entries, Given, Layers, Source};
 use super::section::Section;
 use super::{
-    Acme, Database, Kek, Limits, Log, Management, Scheduler, Server, State, Tls, Validation,
-    Worker, de, server,
+    Acme, Database, Kek, Limits, Log, Management, Scheduler, Server, State, Telemetry, Tls,
+    Validation, Worker, de, server,
 };
 
 /// Gives a service its sections, and gathers what is wrong.
@@ -110,6 +110,7 @@ impl Reader {
         self.check_only::<Scheduler>();
         self.check_only::<Server>();
         self.check_only::<State>();
+        self.check_only::<Telemetry>();
         self.check_only::<Tls>();
         self.check_only::<Validation>();
         self.check_only::<Worker>();

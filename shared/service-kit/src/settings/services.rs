@@ -2,7 +2,8 @@
 
 use super::reader::{Reader, ServiceSettings};
 use super::{
-    Acme, Database, Kek, Limits, Log, Management, Scheduler, Server, State, Tls, Validation, Worker,
+    Acme, Database, Kek, Limits, Log, Management, Scheduler, Server, State, Telemetry, Tls,
+    Validation, Worker,
 };
 
 /// What every long-running service has.
@@ -12,16 +13,20 @@ pub struct Base {
     pub management: Management,
     /// What is logged, and for whom.
     pub log: Log,
+    /// Where traces go.
+    pub telemetry: Telemetry,
     /// What the process keeps on its own disk.
     pub state: State,
 }
 
 impl Base {
     fn read(reader: &mut Reader) -> Option<Self> {
-        let (management, log, state) = (reader.section(), reader.section(), reader.section());
+        let (management, log) = (reader.section(), reader.section());
+        let (telemetry, state) = (reader.section(), reader.section());
         Some(Self {
             management: management?,
             log: log?,
+            telemetry: telemetry?,
             state: state?,
         })
     }

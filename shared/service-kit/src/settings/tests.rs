@@ -311,6 +311,35 @@ fn variables_in_the_file() {
 }
 
 #[test]
+fn traces_go_to_a_receiver_that_is_a_plain_url_or_nowhere() {
+    let telemetry = |yaml: &str| scheduler(yaml, &[]).unwrap().base.telemetry;
+    assert_eq!(telemetry("").otlp_endpoint, None);
+    for url in ["http://otel:4318", "http://otel:4318/"] {
+        let endpoint = telemetry(&format!("telemetry: {{otlp_endpoint: '{url}'}}")).otlp_endpoint;
+        assert_eq!(endpoint.unwrap().traces_url(), "http://otel:4318/v1/traces");
+    }
+    let ratio = telemetry("telemetry: {sample_ratio: 0.25}")
+        .sample_ratio
+        .get();
+    assert!((ratio - 0.25).abs() < f64::EPSILON);
+    for bad in [
+        "otel:4318",
+        "grpc://otel:4317",
+        "http://u:hunter2@otel:4318",
+        "http://otel:4318?key=hunter2",
+    ] {
+        let text = fault("", &[("CERTFLEET_TELEMETRY_OTLP_ENDPOINT", bad)]);
+        let due = "CERTFLEET_TELEMETRY_OTLP_ENDPOINT (telemetry.otlp_endpoint): not the URL of an OTLP receiver";
+        assert!(text.starts_with(due), "{text}");
+        assert!(!text.contains("hunter2"), "{text}");
+    }
+    for bad in ["1.1", "-0.1", "NaN", "all"] {
+        let text = fault(&format!("telemetry: {{sample_ratio: {bad}}}"), &[]);
+        assert!(text.ends_with("is not a number from 0 to 1"), "{text}");
+    }
+}
+
+#[test]
 fn secrets_are_not_repeated() {
     for yaml in [
         "database: {uri: 'hunter2'}",

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use certfleet_crash_points::{CrashPoint, reach};
 use mongodb::Database;
 use tokio::sync::{mpsc, oneshot};
+use tracing::Instrument as _;
 
 use super::batch::{Batch, Refusal, losers, settle};
 use super::gather::{Gathered, gather};
@@ -18,6 +19,9 @@ use crate::tx::run_tx;
 const MOST_WRITES: usize = 256;
 /// How often a batch is tried anew because some document was not as its guard says.
 const ROUNDS: usize = 16;
+
+/// The name of its transactions.
+const TRANSACTION: &str = "group-commit";
 
 type Fate = Result<(), CommitError>;
 
@@ -51,6 +55,12 @@ impl GroupCommit {
 
     /// Applies the unit, in company. When this returns `Ok`, a majority has it in its journal.
     pub async fn commit(&self, unit: Unit) -> Fate {
+        // In the caller's trace: the transaction itself is of many callers.
+        let span = certfleet_trace::step(TRANSACTION);
+        self.applied(unit).instrument(span).await
+    }
+
+    async fn applied(&self, unit: Unit) -> Fate {
         let (reply, fate) = oneshot::channel();
         let lost = |()| CommitError::Storage(StorageError::ShuttingDown);
         self.entries
@@ -152,7 +162,7 @@ impl Committer {
         run_tx(
             self.database.client(),
             &self.metrics,
-            "group-commit",
+            TRANSACTION,
             &mut body,
         )
         .await

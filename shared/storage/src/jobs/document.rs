@@ -79,7 +79,8 @@ pub(super) fn queues(lane: Lane) -> Document {
     doc! { "$gte": queue(Priority::Urgent), "$lte": queue(Priority::Ordinary) }
 }
 
-/// The unit that makes a job be there; one of the same key that is there already stays as it is.
+/// The unit that makes a job be there; one of the same key that is there already stays as it is. The job remembers the
+/// trace that this is called in.
 pub(super) fn ensure(job: &Job, due: Due) -> Result<Unit, StorageError> {
     let key = job.key();
     let due = match due {
@@ -100,6 +101,9 @@ pub(super) fn ensure(job: &Job, due: Due) -> Result<Unit, StorageError> {
     };
     if let Some(party) = job.party() {
         fresh.insert("party", party);
+    }
+    if let Some(trace) = certfleet_trace::parent() {
+        fresh.insert("trace", trace.to_string());
     }
     let pipeline = vec![
         doc! { "$replaceWith": { "$cond": [{ "$eq": [{ "$type": "$state" }, "missing"] }, fresh, "$$ROOT"] } },
@@ -235,6 +239,11 @@ pub(super) fn leased(job: &Document, token: LeaseToken) -> Result<Lease, Corrupt
         fence: Fence(fence),
         token,
         attempt: u32::try_from(attempt).map_err(|_| corrupt("attempt: not a count".to_owned()))?,
+        // Nothing is decided by it: the work is done whatever stands there.
+        trace: job
+            .get_str("trace")
+            .ok()
+            .and_then(|trace| trace.parse().ok()),
     })
 }
 

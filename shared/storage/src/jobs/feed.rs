@@ -87,7 +87,7 @@ impl JobFeed {
             doc! { "$or": [{ "operationType": "insert" }, queued] },
             // What a lease is made of.
             doc! { "documentKey": 1, "fullDocument": {
-                "_id": 1, "kind": 1, "job": 1, "fence": 1, "attempt": 1, "party": 1,
+                "_id": 1, "kind": 1, "job": 1, "fence": 1, "attempt": 1, "party": 1, "trace": 1,
             } },
             stop,
         )

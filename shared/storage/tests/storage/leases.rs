@@ -22,6 +22,29 @@ async fn with_job() -> (Space, Job) {
 }
 
 #[tokio::test]
+async fn a_lease_knows_the_trace_that_called_for_the_job_and_does_without() {
+    let parent = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+    // Without one, as of a former build; and with what is none, which no work may be lost for.
+    for (stored, due) in [
+        (None, None),
+        (Some(parent), parent.parse().ok()),
+        (Some("?"), None),
+    ] {
+        let (space, job) = with_job().await;
+        if let Some(trace) = stored {
+            let key = doc! { "_id": job.key().as_str() };
+            space
+                .alter(JOBS, key, doc! { "$set": { "trace": trace } })
+                .await;
+        }
+        let lease = claim_one(&claimer(&space.store, MINUTE))
+            .await
+            .expect("due");
+        assert_eq!((lease.job, lease.trace), (job, due));
+    }
+}
+
+#[tokio::test]
 async fn a_lease_that_ran_out_is_claimed_by_another_and_its_holder_writes_nothing_more() {
     let (space, job) = with_job().await;
     let other = space.another().await;
