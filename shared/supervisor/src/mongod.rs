@@ -101,6 +101,8 @@ pub struct MongodOptions {
     pub cache_gb: f64,
     /// What the oplog may grow to, in MB; 990 is the least that it can later be resized to.
     pub oplog_mb: u32,
+    /// Whether members take commands that have them fail, which is for tests only.
+    pub test_commands: bool,
     /// What a member gets if the supervisor dies: SIGTERM lets it close its files, SIGKILL is quick.
     pub when_orphaned: Signal,
 }
@@ -110,6 +112,7 @@ impl Default for MongodOptions {
         Self {
             cache_gb: 1.0,
             oplog_mb: 990,
+            test_commands: false,
             when_orphaned: Signal::SIGTERM,
         }
     }
@@ -248,6 +251,9 @@ fn arguments(options: &MongodOptions, port: u16, data: &Path) -> Vec<OsString> {
     ]
     .map(OsString::from)
     .into();
+    if options.test_commands {
+        arguments.extend(["--setParameter", "enableTestCommands=1"].map(OsString::from));
+    }
     arguments.push("--dbpath".into());
     arguments.push(data.into());
     arguments

@@ -50,6 +50,7 @@ async fn start() -> Own {
     let options = MongodOptions {
         // Nothing in them is needed once the tests are over.
         when_orphaned: Signal::SIGKILL,
+        test_commands: true,
         ..MongodOptions::default()
     };
     match Cluster::open(&directory, Mongo::Own(mongod, options)).await {

@@ -5,6 +5,7 @@
 mod corruption;
 mod desk;
 mod entities;
+mod faults;
 mod feed;
 mod group_commit;
 mod jobs;

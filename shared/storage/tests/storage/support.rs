@@ -5,9 +5,10 @@ use std::time::Duration;
 use certfleet_domain::{ServerId, SystemClock, SystemRng};
 use certfleet_storage::{ConnectSettings, Metrics, Store};
 use certfleet_testkit::TestDatabase;
-use mongodb::bson::Document;
+use mongodb::bson::{Document, doc};
 use mongodb::options::UpdateModifications;
 use prometheus::Registry;
+use tokio::sync::Mutex;
 use tokio::time::{Instant, sleep};
 
 /// Longer than anything here takes on a busy machine.
@@ -43,7 +44,8 @@ async fn connect(database: &TestDatabase) -> (Store, Registry) {
         connect_timeout: Duration::from_secs(5),
         server_selection_timeout: Duration::from_secs(10),
         heartbeat: Duration::from_secs(1),
-        app_name: "storage-tests".to_owned(),
+        // Of this test alone, so that faults can be.
+        app_name: database.name().to_owned(),
     };
     let registry = Registry::new();
     let metrics = Metrics::register(&registry).expect("a registry of its own");
@@ -55,6 +57,47 @@ impl Space {
     /// Another process's store: it shares nothing with the first but the database.
     pub async fn another(&self) -> Store {
         connect(&self.database).await.0
+    }
+
+    /// Has the server fail the next `times` of these commands of this test's stores while `work` goes on, and makes sure that
+    /// it did.
+    pub async fn under<T>(
+        &self,
+        commands: &[&str],
+        fault: Document,
+        times: i64,
+        work: impl Future<Output = T>,
+    ) -> T {
+        // A server has one such point for all of its clients.
+        static POINT: Mutex<()> = Mutex::const_new(());
+        let _alone = POINT.lock().await;
+        let mut data = doc! { "failCommands": commands, "appName": self.database.name() };
+        data.extend(fault);
+        let before = self
+            .point(doc! { "mode": { "times": times }, "data": data })
+            .await;
+        let done = work.await;
+        let after = self.point(doc! { "mode": "off" }).await;
+        assert_eq!(
+            after - before,
+            times,
+            "not so often did {commands:?} come by"
+        );
+        done
+    }
+
+    /// Sets the point; gives how often it had the server fail until now.
+    async fn point(&self, how: Document) -> i64 {
+        let mut command = doc! { "configureFailPoint": "failCommand" };
+        command.extend(how);
+        let admin = self.database.client().database("admin");
+        let reply = admin.run_command(command).await;
+        let reply = reply.expect("a replica set with enableTestCommands, as testkit starts it");
+        let count = reply.get("count").expect("a count");
+        count
+            .as_i64()
+            .or(count.as_i32().map(i64::from))
+            .expect("a number")
     }
 
     /// A collection, as it lies.

@@ -41,8 +41,11 @@ async fn run(
     let mut interrupt = signal(SignalKind::interrupt())?;
     let work = async {
         let mongod = MongodBinary::find(None, Path::new(".certfleet/tools")).await?;
-        let cluster =
-            Cluster::open(directory, Mongo::Own(mongod, MongodOptions::default())).await?;
+        let options = MongodOptions {
+            test_commands: true,
+            ..MongodOptions::default()
+        };
+        let cluster = Cluster::open(directory, Mongo::Own(mongod, options)).await?;
         Ok::<_, Box<dyn std::error::Error + Send + Sync>>(cluster)
     };
     let cluster = tokio::select! {
