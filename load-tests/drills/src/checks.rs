@@ -5,8 +5,11 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
 use bson::{Document, doc};
-use certfleet_domain::{Clock as _, SystemClock};
+use certfleet_domain::{Clock as _, ProblemKind, SystemClock};
 use certfleet_system_tests::Database;
+use certfleet_system_tests::acme::{Account, Acme};
+use certfleet_system_tests::replicas::clients_of_each;
+use futures_util::future::try_join_all;
 use tokio::time::{Instant, sleep};
 
 use crate::figures::Figures;
@@ -15,6 +18,9 @@ use crate::load::Record;
 
 /// REL-2: after any single fault the backlog is gone within this.
 const GONE_WITHIN: Duration = Duration::from_secs(300);
+
+/// How many spent nonces are on their way to a replica at once.
+const REPLAYED_AT_ONCE: usize = 16;
 
 /// Everything: see the functions below. Adds what was counted.
 pub async fn all_is_right(
@@ -35,6 +41,8 @@ pub async fn all_is_right(
     }
     figures.add("flows done, none failed", flows);
     figures.add("certificates doubled, lost or changed", 0);
+    let replayed = no_nonce_is_taken_twice(ground, records).await?;
+    figures.add("spent nonces replayed, all refused", replayed);
     let runs = runs_follow_each_other(&database).await?;
     figures.add(RUNS, runs);
     Ok(())
@@ -122,6 +130,31 @@ async fn as_it_was_told(
         "account {account}: {orders} valid orders, {} certificates",
         record.issued.len()
     );
+    Ok(())
+}
+
+/// Whichever replica gets a nonce that was spent, it refuses it. Gives how often one was sent.
+async fn no_nonce_is_taken_twice(ground: &Ground, records: &[Record]) -> Result<usize> {
+    let replicas: Vec<Acme> = clients_of_each(ground, 1).await?.concat();
+    let mut replayed = 0;
+    for record in records {
+        ensure!(!record.spent.is_empty(), "a client has spent no nonce");
+        for nonces in record.spent.chunks(REPLAYED_AT_ONCE) {
+            let mut under_way = Vec::new();
+            for replica in &replicas {
+                for nonce in nonces {
+                    under_way.push(is_refused(replica, &record.account, nonce));
+                }
+            }
+            replayed += try_join_all(under_way).await?.len();
+        }
+    }
+    Ok(replayed)
+}
+
+async fn is_refused(replica: &Acme, account: &Account, nonce: &str) -> Result<()> {
+    let answer = replica.read_with(account, &account.url, nonce).await?;
+    answer.expect_problem(400, ProblemKind::BadNonce)?;
     Ok(())
 }
 

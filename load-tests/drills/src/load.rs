@@ -38,6 +38,8 @@ pub struct Record {
     pub account: Account,
     /// The certificates, DER, by the URL of their order.
     pub issued: BTreeMap<String, Vec<u8>>,
+    /// Nonces that it has spent; the latest.
+    pub spent: Vec<String>,
 }
 
 /// Clients at work.
@@ -99,7 +101,12 @@ impl Load {
                     done.with_context(|| format!("flow {} for {}", issued.len(), name[0]))?;
                 issued.insert(order, certificate);
             }
-            Ok(Record { account, issued })
+            let spent = acme.spent();
+            Ok(Record {
+                account,
+                issued,
+                spent,
+            })
         });
     }
 

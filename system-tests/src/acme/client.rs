@@ -1,5 +1,6 @@
 //! Requests: signed rightly or by hand, sent once or until the server takes them.
 
+use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -19,12 +20,16 @@ pub const JOSE_JSON: &str = "application/jose+json";
 /// How long to wait when there was no answer at all.
 const AFTER_SILENCE: Duration = Duration::from_millis(100);
 
+/// How many spent nonces a client remembers: the latest.
+const SPENT_KEPT: usize = 200;
+
 /// A client of one directory. Clones share connections and nonces.
 #[derive(Clone)]
 pub struct Acme {
     http: reqwest::Client,
     directory: Arc<Directory>,
     nonces: Arc<Mutex<Vec<String>>>,
+    spent: Arc<Mutex<VecDeque<String>>>,
     patience: Option<Duration>,
 }
 
@@ -36,6 +41,7 @@ impl Acme {
             http,
             directory: Arc::new(answer.expect(200)?.json()?),
             nonces: Arc::default(),
+            spent: Arc::default(),
             patience: None,
         })
     }
@@ -177,6 +183,29 @@ impl Acme {
     ) -> Result<Answer> {
         let nonce = self.nonce().await?;
         let body = key.sign_request(by, Some(&nonce), url, payload)?;
+        let answer = self.send(url, body).await?;
+        // Of a request without success, the nonce may not be.
+        if answer.status.is_success() {
+            let mut spent = self.spent.lock().unwrap_or_else(PoisonError::into_inner);
+            spent.push_back(nonce);
+            if spent.len() > SPENT_KEPT {
+                spent.pop_front();
+            }
+        }
+        Ok(answer)
+    }
+
+    /// The last 200 nonces of requests that were answered with success.
+    pub fn spent(&self) -> Vec<String> {
+        let spent = self.spent.lock().unwrap_or_else(PoisonError::into_inner);
+        spent.iter().cloned().collect()
+    }
+
+    /// Reads a resource with a nonce that may be spent; gives the answer as it is.
+    pub async fn read_with(&self, account: &Account, url: &str, nonce: &str) -> Result<Answer> {
+        let body = account
+            .key
+            .sign_request(&account.kid(), Some(nonce), url, b"")?;
         self.send(url, body).await
     }
 
