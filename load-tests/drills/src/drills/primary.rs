@@ -77,7 +77,7 @@ async fn strike(ground: &Ground, database: &Database, fault: Fault) -> Result<()
             ground.signal("mongod", primary.index, Signal::SIGKILL)?;
             ground.primary_after(database, &primary).await?;
             ground
-                .member_back(primary.index, primary.pid, BACK_WITHIN)
+                .member_back(primary.index, Some(primary.pid), BACK_WITHIN)
                 .await
         }
         Fault::Pause => {
@@ -85,7 +85,9 @@ async fn strike(ground: &Ground, database: &Database, fault: Fault) -> Result<()
             sleep(STANDS_STILL).await;
             ground.signal("mongod", primary.index, Signal::SIGCONT)?;
             ground.primary_after(database, &primary).await?;
-            Ok(())
+            // One that goes on may have to roll back what nobody else had. A primary does not step down meanwhile: it
+            // waits for others that have all it has.
+            ground.member_back(primary.index, None, BACK_WITHIN).await
         }
         Fault::StepDown => {
             step_down(&primary).await?;
@@ -101,7 +103,7 @@ async fn step_down(primary: &ProcessEntry) -> Result<()> {
         primary.management.trim_end_matches('/')
     );
     let client = Client::with_uri_str(uri).await?;
-    let command = doc! { "replSetStepDown": 30, "secondaryCatchUpPeriodSecs": 10 };
+    let command = doc! { "replSetStepDown": 60, "secondaryCatchUpPeriodSecs": 30 };
     let done = client.database("admin").run_command(command).await;
     done.map(|_| ()).context("it does not step down")
 }
