@@ -5,6 +5,7 @@ mod m0002_switches;
 mod m0003_duties;
 mod m0004_queues;
 mod m0005_limits;
+mod m0006_audit;
 
 use crate::step::Step;
 
@@ -16,6 +17,7 @@ pub(crate) fn all() -> Vec<Step> {
         m0003_duties::step(),
         m0004_queues::step(),
         m0005_limits::step(),
+        m0006_audit::step(),
     ]
 }
 
@@ -54,6 +56,7 @@ mod tests {
                 "1cdf6a2bf76f2ffb6324f65d22573fca8162cbc40e278ca9188168bf7f115ab1",
                 "a3578f034a9ed959885a368b40beb532556f5faa72ecde7de01d31759fe5535d",
                 "4fbb6a04ac223699d5c3c6a78999789adbbc82cbd69e20079bfd48d37e4e7aca",
+                "0af67bb1206fe5cce2518a3478616965b3e34e900bd0bcefe062128f956fce11",
             ]
         );
     }

@@ -15,6 +15,7 @@ use tokio::time::{Instant, sleep};
 use crate::figures::Figures;
 use crate::ground::{Ground, PAUSE};
 use crate::load::Record;
+use crate::trail;
 
 /// REL-2: after any single fault the backlog is gone within this.
 const GONE_WITHIN: Duration = Duration::from_secs(300);
@@ -43,6 +44,8 @@ pub async fn all_is_right(
     figures.add("certificates doubled, lost or changed", 0);
     let replayed = no_nonce_is_taken_twice(ground, records).await?;
     figures.add("spent nonces replayed, all refused", replayed);
+    let entries = trail::is_whole(ground, &database, &certificates).await?;
+    figures.add("entries of the audit trail, which is whole", entries);
     let runs = runs_follow_each_other(&database).await?;
     figures.add(RUNS, runs);
     Ok(())
@@ -172,6 +175,7 @@ pub async fn runs_follow_each_other(database: &Database) -> Result<usize> {
     for (kind, every) in [
         ("recoverWork", 30),
         ("checkAuthorities", 60),
+        ("sequenceEvents", 10),
         ("applyRetention", 60),
     ] {
         let runs = runs_until_now(database, kind, every).await?;

@@ -13,6 +13,7 @@ mod figures;
 mod ground;
 pub mod load;
 mod points;
+mod trail;
 
 pub use drill::{Drill, Scale, Setting};
 pub use figures::{Figures, Spread};

@@ -6,7 +6,7 @@ use std::time::Duration as WaitTime;
 use certfleet_acme::{NonceKeys, SpendableNonce};
 use certfleet_crash_points::{CrashPoint, reach};
 use certfleet_data_kit::{Authorities, PressureGuard};
-use certfleet_domain::{AuthorityName, Clock, SystemRng, Timestamp};
+use certfleet_domain::{AuthorityName, Clock, ServerId, SystemRng, Timestamp};
 use certfleet_jobs::{Job, JobKey};
 use certfleet_storage::jobs::{JobFeed, JobState, Watching};
 use certfleet_storage::{StorageError, Store, Switches};
@@ -71,6 +71,8 @@ pub struct Parts {
     pub switches: watch::Receiver<Switches>,
     /// Where we are reached.
     pub url: ExternalUrl,
+    /// Which process this is.
+    pub server: ServerId,
     /// What to do.
     pub policy: Policy,
 }

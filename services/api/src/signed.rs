@@ -7,7 +7,9 @@ use std::sync::Arc;
 
 use axum::extract::{FromRequest, FromRequestParts, MatchedPath, OriginalUri, Path, Request};
 use certfleet_acme::{Jws, KeyReference, PublicKey, Verified, media_type};
+use certfleet_audit::{Actor, Sender};
 use certfleet_domain::{Account, AccountId, AccountStatus, Authority, AuthorityName, ProblemKind};
+use certfleet_service_kit::{ClientIp, RequestId};
 use http::header::CONTENT_TYPE;
 use http::request::Parts;
 use serde::Deserialize;
@@ -156,11 +158,26 @@ impl FromRequest<App> for Signed {
                 })
             }
         };
-        ticket.hold(nonce);
+        let actor = match &signed {
+            Self::Account(by) => Actor::Account(by.account.id),
+            Self::Key(by) => Actor::Key(by.key.thumbprint().clone()),
+        };
+        ticket.hold(nonce, sender(app, &parts, actor));
         if signed.jws().is_post_as_get() {
             ticket.spend_meanwhile(app);
         }
         Ok(signed)
+    }
+}
+
+fn sender(app: &App, parts: &Parts, actor: Actor) -> Sender {
+    let address = parts.extensions.get::<ClientIp>();
+    let request = parts.extensions.get::<RequestId>();
+    Sender {
+        server: app.server,
+        actor,
+        address: address.map(|ClientIp(address)| *address),
+        request: request.map(ToString::to_string),
     }
 }
 

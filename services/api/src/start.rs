@@ -65,6 +65,7 @@ pub async fn serve(context: Context<ApiSettings>) -> anyhow::Result<()> {
         metrics: Metrics::register(context.metrics.registry())?,
         switches: watch_switches(&store, background.clone()).await?,
         url: ExternalUrl::new(settings.server.external_url.as_str()),
+        server: context.server_id,
         policy: policy(&settings.acme)?,
         clock,
         store: store.clone(),

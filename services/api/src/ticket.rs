@@ -1,12 +1,14 @@
 //! What becomes of a request's nonce, from the moment the signature is verified: it is spent together with the act, or
 //! beside the reads; in any case before the answer leaves.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::fmt::Display;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use axum::extract::{Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
 use certfleet_acme::SpendableNonce;
+use certfleet_audit::{Act, Event, Sender};
 use certfleet_crash_points::{CrashPoint, reach};
 use certfleet_domain::ProblemKind;
 use certfleet_storage::{CommitError, NonceSpent, StorageError, Unit};
@@ -15,9 +17,16 @@ use tokio::task::JoinHandle;
 use crate::app::App;
 use crate::error::ApiError;
 
-/// A request's nonce. Clones are of the same one.
+/// A request's nonce, and whose it is. Clones are of the same one.
 #[derive(Clone, Default)]
-pub struct Ticket(Arc<Mutex<Stage>>);
+pub struct Ticket(Arc<Parts>);
+
+#[derive(Default)]
+struct Parts {
+    stage: Mutex<Stage>,
+    /// Who has signed the request.
+    sender: OnceLock<Sender>,
+}
 
 #[derive(Default)]
 enum Stage {
@@ -33,9 +42,11 @@ enum Stage {
 }
 
 impl Ticket {
-    /// From here on the nonce is to be spent.
-    pub fn hold(&self, nonce: SpendableNonce) {
+    /// From here on the nonce is to be spent, and what is done is done by `sender`.
+    pub fn hold(&self, nonce: SpendableNonce, sender: Sender) {
         reach(CrashPoint::RequestVerified);
+        // A request is verified once.
+        self.0.sender.set(sender).ok();
         self.put(Stage::Held(nonce));
     }
 
@@ -49,11 +60,16 @@ impl Ticket {
         }
     }
 
-    /// Applies a unit and spends the nonce: both or neither. A request whose nonce was spent before finds the unit in
-    /// conflict, and is refused when it is [settled](Self::settle), whatever it answers.
+    /// Does what was asked: applies the unit, puts the act on record, and spends the nonce; all of it or nothing. A request
+    /// whose nonce was spent before finds the unit in conflict, and is refused when it is [settled](Self::settle), whatever
+    /// it answers.
     ///
-    /// A further unit of the same request is applied by itself.
-    pub async fn commit(&self, app: &App, unit: Unit) -> Result<(), CommitError> {
+    /// A further act of the same request is done by itself.
+    pub async fn act(&self, app: &App, unit: Unit, deed: Deed) -> Result<(), CommitError> {
+        let unit = match self.0.sender.get() {
+            Some(sender) => unit.recording(&deed.by(app, sender))?,
+            None => unit,
+        };
         match self.take() {
             Stage::Held(nonce) => {
                 let fate = app.store.nonces.spend_with(nonce.id(), unit).await;
@@ -98,11 +114,43 @@ impl Ticket {
     }
 
     fn put(&self, stage: Stage) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = stage;
+        *self.0.stage.lock().unwrap_or_else(PoisonError::into_inner) = stage;
     }
 
     fn take(&self) -> Stage {
-        std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner))
+        std::mem::take(&mut *self.0.stage.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+/// An act, as it is put on record.
+pub struct Deed {
+    act: Act,
+    target: String,
+    detail: Option<String>,
+}
+
+impl Deed {
+    /// An act on `target`, such as `order/<id>`.
+    pub fn new(act: Act, target: impl Display) -> Self {
+        Self {
+            act,
+            target: target.to_string(),
+            detail: None,
+        }
+    }
+
+    /// With more to say.
+    pub fn with_detail(mut self, detail: impl Display) -> Self {
+        self.detail = Some(detail.to_string());
+        self
+    }
+
+    fn by(self, app: &App, sender: &Sender) -> Event {
+        let event = Event::new(sender, self.act, self.target, app.clock.as_ref());
+        match self.detail {
+            Some(detail) => event.with_detail(detail),
+            None => event,
+        }
     }
 }
 

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Parser, Subcommand};
 use clap_complete::Shell;
 
-use crate::commands::{ca, config, db, inspect, jobs, limits, maintenance};
+use crate::commands::{audit, ca, config, db, inspect, jobs, limits, maintenance};
 use crate::up::UpArgs;
 
 const EXIT_CODES: &str = "\
@@ -14,6 +14,7 @@ Exit codes:
   1    failed; standard error says why, in one line
   2    bad usage, or settings that are not valid
   3    there is no such thing (authority, order, certificate, account, job, pause)
+  4    the audit trail is not what it was; standard error names the first entry that is wrong
   130  interrupted before it was done
 
 Settings come from the environment (CERTFLEET_<SECTION>_<KEY>) over the file of --config.";
@@ -71,6 +72,9 @@ pub enum Command {
     /// Look at jobs, give dead ones another chance, pause and resume kinds of them.
     #[command(subcommand)]
     Jobs(jobs::JobsCommand),
+    /// Look at the audit trail, and find out whether it is what it was.
+    #[command(subcommand)]
+    Audit(audit::AuditCommand),
     /// Look at names that are paused because their validations kept failing, and lift that.
     #[command(subcommand)]
     Limits(limits::LimitsCommand),

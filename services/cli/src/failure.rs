@@ -16,6 +16,8 @@ pub enum Failure {
     Told,
     /// There is no such thing: exit code 3.
     NotFound(String),
+    /// The audit trail is not what it was: exit code 4.
+    Tampered(String),
     /// It was interrupted before it was done: exit code 130.
     Interrupted,
 }
@@ -56,6 +58,12 @@ impl Failure {
             Self::NotFound(text) => {
                 say(text);
                 ExitCode::from(3)
+            }
+            Self::Tampered(found) => {
+                say(&one_line(&format!(
+                    "the audit trail was tampered with: {found}"
+                )));
+                ExitCode::from(4)
             }
             Self::Interrupted => {
                 say("interrupted; everything that was started has been stopped");

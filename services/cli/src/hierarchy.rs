@@ -1,6 +1,7 @@
 //! A new authority: its root and its intermediate, made here or brought along, and both keys sealed, stored in one step.
 
 use anyhow::Context as _;
+use certfleet_audit::Act;
 use certfleet_domain::{
     Authority, AuthorityName, Clock, Issuer, IssuerId, Profile, Serial, Timestamp,
 };
@@ -14,6 +15,8 @@ use certfleet_storage::{CommitError, SecretName, Store, Vault};
 use rand::RngCore;
 use time::Duration;
 use zeroize::Zeroizing;
+
+use crate::operator::Operator;
 
 /// How far before its making an authority's own certificates become valid. A certificate's validity has to lie within
 /// its issuer's and begins an hour before it is signed, and clients' clocks run late.
@@ -168,15 +171,18 @@ impl Import {
 }
 
 impl NewAuthority {
-    /// Stores the authority with its sealed keys, all or nothing; `None` if there is an authority of its name already.
+    /// Stores the authority with its sealed keys, on record, all or nothing; `None` if there is an authority of its name already.
     pub async fn store(
         self,
         store: &Store,
         vault: &Vault,
         rng: &mut (dyn RngCore + Send),
+        operator: &Operator,
     ) -> anyhow::Result<Option<Authority>> {
         let authority = self.authority;
-        let mut unit = store.authorities.insert(&authority)?;
+        let target = format!("authority/{}", authority.name);
+        let event = operator.event(Act::CreateAuthority, target);
+        let mut unit = store.authorities.insert(&authority)?.recording(&event)?;
         let issuer = SecretName::IssuerKey(authority.issuer.id);
         unit = unit.and(
             vault

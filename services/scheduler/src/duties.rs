@@ -1,5 +1,6 @@
 //! What a leader sees to, again and again: the duties, one file each. A duty's run is a job; workers do it.
 
+mod audit;
 mod authorities;
 mod recovery;
 mod retention;
@@ -26,6 +27,7 @@ pub fn all(settings: &Scheduler) -> Vec<Duty> {
     vec![
         recovery::duty(),
         authorities::duty(),
+        audit::duty(),
         retention::duty(settings),
     ]
 }

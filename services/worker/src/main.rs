@@ -5,6 +5,7 @@ mod crew;
 mod handlers;
 mod issuing;
 mod metrics;
+mod recorder;
 mod start;
 
 use std::process::ExitCode;

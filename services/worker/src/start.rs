@@ -22,6 +22,7 @@ use crate::crew::{Crew, Hands};
 use crate::handlers::Handlers;
 use crate::issuing::Issuing;
 use crate::metrics::Metrics;
+use crate::recorder::Recorder;
 
 /// Works until told to stop; then finishes what is in hand, within the drain timeout, and hands back the rest.
 pub async fn work(context: Context<WorkerSettings>) -> anyhow::Result<()> {
@@ -52,6 +53,7 @@ pub async fn work(context: Context<WorkerSettings>) -> anyhow::Result<()> {
         validator: Validator::new(validation(&settings.validation)).context("validation")?,
         authorization_lifetime: settings.acme.authorization_lifetime,
         metrics: metrics.clone(),
+        recorder: Recorder::new(context.server_id, Arc::clone(&clock)),
         clock: Arc::clone(&clock),
         store: store.clone(),
         vault,

@@ -90,6 +90,10 @@ crash_points! {
     RetentionBegun = "retention-begun",
     /// Worker: a step of what has served its time is removed.
     RetentionStepped = "retention-stepped",
+    /// Worker: events of the audit trail have their numbers; that is not written.
+    EventsNumbered = "events-numbered",
+    /// Worker: the audit trail's end is signed; that is not kept.
+    CheckpointSigned = "checkpoint-signed",
     /// Worker: it was told to go, and may have jobs in hand.
     Draining = "draining",
     /// Scheduler: the lease is taken; nothing was done in the new term.

@@ -126,6 +126,11 @@ id!(
     ServerId,
     "a server"
 );
+id!(
+    /// An event of the audit trail.
+    EventId,
+    "an event"
+);
 
 #[cfg(test)]
 mod tests {

@@ -27,8 +27,8 @@ pub use challenge::{Challenge, ChallengeKind, ChallengeState, Token};
 pub use clock::{Clock, ManualClock, SystemClock, SystemRng, Timestamp};
 pub use identifier::{DnsName, Identifier, InvalidIdentifier};
 pub use ids::{
-    AccountId, AuthorizationId, CertificateId, ChallengeId, InvalidId, IssuerId, LeaseToken,
-    OrderId, ServerId,
+    AccountId, AuthorizationId, CertificateId, ChallengeId, EventId, InvalidId, IssuerId,
+    LeaseToken, OrderId, ServerId,
 };
 pub use limits::{
     AttemptTerms, Charge, InvalidRate, Limit, LimitKey, Rate, Verdict, registered_domain,

@@ -39,7 +39,10 @@ impl Backoff {
                 attempts: 50,
             },
             // The next run does what this one did not.
-            JobKind::RecoverWork | JobKind::CheckAuthorities | JobKind::ApplyRetention => Self {
+            JobKind::RecoverWork
+            | JobKind::CheckAuthorities
+            | JobKind::SequenceEvents
+            | JobKind::ApplyRetention => Self {
                 first: Duration::from_secs(1),
                 longest: Duration::from_secs(60),
                 attempts: 10,

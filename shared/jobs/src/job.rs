@@ -63,6 +63,13 @@ pub enum Job {
         /// The first time since the run before at which one was due.
         since: i64,
     },
+    /// Give the events of the audit trail their numbers.
+    SequenceEvents {
+        /// When this run was due, in Unix seconds.
+        due: i64,
+        /// The first time since the run before at which one was due.
+        since: i64,
+    },
     /// Remove what has served its time.
     ApplyRetention {
         /// When this run was due, in Unix seconds: what has expired by then may go.
@@ -115,6 +122,7 @@ kinds! {
     IssueServerCertificate = "issueServerCertificate",
     RecoverWork = "recoverWork",
     CheckAuthorities = "checkAuthorities",
+    SequenceEvents = "sequenceEvents",
     ApplyRetention = "applyRetention",
 }
 
@@ -182,6 +190,7 @@ impl Job {
             Self::IssueServerCertificate { authority, .. } => Some(of_authority(authority)),
             Self::RecoverWork { .. }
             | Self::CheckAuthorities { .. }
+            | Self::SequenceEvents { .. }
             | Self::ApplyRetention { .. } => None,
         }
     }
@@ -198,6 +207,7 @@ impl Job {
             } => format!("server-certificate/{authority}/{replacing}"),
             Self::RecoverWork { due, .. } => format!("recover-work/{due}"),
             Self::CheckAuthorities { due, .. } => format!("check-authorities/{due}"),
+            Self::SequenceEvents { due, .. } => format!("sequence-events/{due}"),
             Self::ApplyRetention { due, .. } => format!("apply-retention/{due}"),
         })
     }

@@ -26,6 +26,7 @@ impl JobKind {
             | Self::IssueServerCertificate
             | Self::RecoverWork
             | Self::CheckAuthorities
+            | Self::SequenceEvents
             | Self::ApplyRetention => Lane::Inside,
         }
     }

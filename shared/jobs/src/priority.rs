@@ -24,6 +24,7 @@ impl JobKind {
             Self::IssueServerCertificate
             | Self::RecoverWork
             | Self::CheckAuthorities
+            | Self::SequenceEvents
             | Self::ApplyRetention => Priority::Urgent,
             Self::ValidateChallenge | Self::SignCertificate => Priority::Ordinary,
         }

@@ -11,6 +11,8 @@ pub enum Purpose {
     ServeTls,
     /// The key that nonces are made and checked with.
     MintNonces,
+    /// The key that the audit trail is signed with.
+    SignCheckpoint,
     /// A value sealed only to prove that the KEK is the right one.
     ProveKek,
 }
@@ -22,6 +24,7 @@ impl Purpose {
             Self::SignCertificate => "sign-certificate",
             Self::ServeTls => "serve-tls",
             Self::MintNonces => "mint-nonces",
+            Self::SignCheckpoint => "sign-checkpoint",
             Self::ProveKek => "prove-kek",
         }
     }

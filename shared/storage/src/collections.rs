@@ -30,6 +30,14 @@ pub const SECRETS: &str = "secrets";
 pub const SWITCHES: &str = "switches";
 /// What rate limits have let through, and names that are paused.
 pub const LIMITS: &str = "limits";
+/// Events of the audit trail that have no number yet.
+pub const AUDIT_OUTBOX: &str = "audit_outbox";
+/// The audit trail: blocks of events, each with its number and its link of the chain.
+pub const AUDIT_LOG: &str = "audit_log";
+/// What the audit trail was at some moments, signed.
+pub const AUDIT_CHECKPOINTS: &str = "audit_checkpoints";
+/// Where the audit trail ends, and its public key.
+pub const AUDIT_STATE: &str = "audit_state";
 /// Schema migrations that were applied.
 pub const MIGRATIONS: &str = "schema_migrations";
 
@@ -48,5 +56,9 @@ pub const ALL: &[&str] = &[
     SECRETS,
     SWITCHES,
     LIMITS,
+    AUDIT_OUTBOX,
+    AUDIT_LOG,
+    AUDIT_CHECKPOINTS,
+    AUDIT_STATE,
     MIGRATIONS,
 ];

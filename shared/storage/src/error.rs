@@ -40,6 +40,9 @@ pub enum StorageError {
     /// A value cannot be written as BSON.
     #[error("cannot be written as BSON: {0}")]
     Encode(#[from] bson::error::Error),
+    /// An event cannot be written as JSON.
+    #[error("an event cannot be put on record: {0}")]
+    Unrecordable(serde_json::Error),
     /// A transaction did not go through in its time.
     #[error("transaction {name} did not go through in {seconds} s: {last}")]
     TransactionTimeout {
@@ -65,7 +68,7 @@ impl StorageError {
             Self::Mongo(error) | Self::TransactionTimeout { last: error, .. } => is_passing(error),
             Self::Batch(error) => error.is_passing(),
             Self::ShuttingDown => true,
-            Self::Corrupt(_) | Self::Encode(_) => false,
+            Self::Corrupt(_) | Self::Encode(_) | Self::Unrecordable(_) => false,
         }
     }
 }

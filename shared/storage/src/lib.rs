@@ -9,6 +9,7 @@
 //!   in `documents`, and nothing else knows them.
 //! - [`jobs`] is the queue: claims, leases, results.
 
+mod audit;
 pub mod collections;
 mod connect;
 mod digest;
@@ -30,6 +31,7 @@ mod totals;
 pub mod tx;
 mod vault;
 
+pub use audit::{AuditLog, Block, Sequenced, SignedCheckpoint};
 pub use connect::ConnectSettings;
 pub use error::{CommitError, Corrupt, StorageError};
 pub use group::Unit;

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use bson::doc;
 use mongodb::Database;
 
+use crate::audit::AuditLog;
 use crate::connect::{self, ConnectSettings};
 use crate::error::{CommitError, StorageError};
 use crate::group::{GroupCommit, Unit};
@@ -80,8 +81,8 @@ impl Store {
             nonces: Nonces::new(&database, group.clone()),
             jobs: Jobs::new(database.clone(), group.clone(), metrics.clone()),
             processes: Processes::new(&database),
-            switches: SwitchBoard::new(&database),
-            limits: LimitStates::new(&database),
+            switches: SwitchBoard::new(&database, metrics.clone()),
+            limits: LimitStates::new(&database, metrics.clone()),
             group,
             pool,
             metrics,
@@ -113,6 +114,11 @@ impl Store {
     /// What there is in the cluster.
     pub fn totals(&self) -> Totals {
         Totals::new(&self.database, self.jobs.clone())
+    }
+
+    /// The audit trail.
+    pub fn audit(&self) -> AuditLog {
+        AuditLog::new(&self.database, self.metrics.clone())
     }
 
     /// Removal of what has served its time.

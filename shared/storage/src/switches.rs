@@ -4,13 +4,16 @@
 use std::collections::BTreeSet;
 
 use bson::{Document, doc};
+use certfleet_audit::Event;
 use certfleet_domain::Timestamp;
 use certfleet_jobs::JobKind;
 use futures_util::TryStreamExt;
 use mongodb::{Collection, Database};
 
+use crate::audit::recorded::{Change, recorded};
 use crate::collections::SWITCHES;
 use crate::error::{Corrupt, StorageError};
+use crate::metrics::Metrics;
 
 const MAINTENANCE: &str = "maintenance";
 const PAUSED: &str = "paused/";
@@ -33,16 +36,18 @@ pub struct Maintenance {
     pub reason: String,
 }
 
-/// The switches, as they lie in the database.
+/// The switches, as they lie in the database. What is switched is put on record in the same transaction.
 #[derive(Clone)]
 pub struct SwitchBoard {
     collection: Collection<Document>,
+    metrics: Metrics,
 }
 
 impl SwitchBoard {
-    pub(crate) fn new(database: &Database) -> Self {
+    pub(crate) fn new(database: &Database, metrics: Metrics) -> Self {
         Self {
             collection: database.collection(SWITCHES),
+            metrics,
         }
     }
 
@@ -62,38 +67,45 @@ impl SwitchBoard {
     }
 
     /// Begins a maintenance; where there is one, changes its reason.
-    pub async fn begin_maintenance(&self, reason: &str) -> Result<(), StorageError> {
-        self.switch_on(MAINTENANCE, doc! { "reason": { "$literal": reason } })
-            .await
+    pub async fn begin_maintenance(&self, reason: &str, event: &Event) -> Result<(), StorageError> {
+        let fields = doc! { "reason": { "$literal": reason } };
+        self.switch_on(MAINTENANCE, fields, event).await
     }
 
     /// Ends the maintenance, if there is one; says whether there was.
-    pub async fn end_maintenance(&self) -> Result<bool, StorageError> {
-        self.switch_off(MAINTENANCE).await
+    pub async fn end_maintenance(&self, event: &Event) -> Result<bool, StorageError> {
+        self.switch_off(MAINTENANCE, event).await
     }
 
     /// Jobs of this kind are not claimed from here on; those that are in hand go on.
-    pub async fn pause(&self, kind: JobKind) -> Result<(), StorageError> {
-        self.switch_on(&format!("{PAUSED}{kind}"), doc! {}).await
+    pub async fn pause(&self, kind: JobKind, event: &Event) -> Result<(), StorageError> {
+        self.switch_on(&format!("{PAUSED}{kind}"), doc! {}, event)
+            .await
     }
 
     /// Jobs of this kind are claimed again; says whether they were not.
-    pub async fn resume(&self, kind: JobKind) -> Result<bool, StorageError> {
-        self.switch_off(&format!("{PAUSED}{kind}")).await
+    pub async fn resume(&self, kind: JobKind, event: &Event) -> Result<bool, StorageError> {
+        self.switch_off(&format!("{PAUSED}{kind}"), event).await
     }
 
-    async fn switch_on(&self, id: &str, mut fields: Document) -> Result<(), StorageError> {
+    async fn switch_on(
+        &self,
+        id: &str,
+        mut fields: Document,
+        event: &Event,
+    ) -> Result<(), StorageError> {
         fields.insert("since", doc! { "$ifNull": ["$since", "$$NOW"] });
-        self.collection
-            .update_one(doc! { "_id": id }, vec![doc! { "$set": fields }])
-            .upsert(true)
-            .await?;
-        Ok(())
+        let on = Change::Ensure(vec![doc! { "$set": fields }]);
+        self.switch(id, on, event).await.map(|_| ())
     }
 
-    async fn switch_off(&self, id: &str) -> Result<bool, StorageError> {
-        let removed = self.collection.delete_one(doc! { "_id": id }).await?;
-        Ok(removed.deleted_count > 0)
+    async fn switch_off(&self, id: &str, event: &Event) -> Result<bool, StorageError> {
+        self.switch(id, Change::Remove, event).await
+    }
+
+    async fn switch(&self, id: &str, change: Change, event: &Event) -> Result<bool, StorageError> {
+        let filter = doc! { "_id": id };
+        recorded(&self.collection, filter, change, event, &self.metrics).await
     }
 }
 

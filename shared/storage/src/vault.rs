@@ -25,6 +25,8 @@ pub enum SecretName {
     ServerCertificate(AuthorityName),
     /// The key that nonces are minted with, by its number.
     NonceKey(u8),
+    /// The key that the audit trail is signed with, PKCS#8.
+    CheckpointKey,
 }
 
 impl fmt::Display for SecretName {
@@ -34,6 +36,7 @@ impl fmt::Display for SecretName {
             Self::RootKey(authority) => write!(f, "root-key/{authority}"),
             Self::ServerCertificate(authority) => write!(f, "server-certificate/{authority}"),
             Self::NonceKey(number) => write!(f, "nonce-key/{number}"),
+            Self::CheckpointKey => write!(f, "checkpoint-key"),
         }
     }
 }

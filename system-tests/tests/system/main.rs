@@ -8,6 +8,7 @@
 
 mod accounts;
 mod architecture;
+mod audit;
 mod authorities;
 mod clients;
 mod draining;

@@ -49,13 +49,15 @@ const BUSY: [CrashPoint; 15] = [
     CrashPoint::CertificateWritten,
 ];
 /// And those that need a duty to be due, a failure or a signal.
-const RARE: [CrashPoint; 7] = [
+const RARE: [CrashPoint; 9] = [
     CrashPoint::AttemptFailed,
     CrashPoint::AttemptEnded,
     CrashPoint::RecoveryBegun,
     CrashPoint::RecoveryDone,
     CrashPoint::RetentionBegun,
     CrashPoint::RetentionStepped,
+    CrashPoint::EventsNumbered,
+    CrashPoint::CheckpointSigned,
     CrashPoint::Draining,
 ];
 const API: [CrashPoint; 6] = [

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use certfleet_audit::Act;
 use certfleet_jobs::{JobKey, JobKind};
 use certfleet_storage::Store;
 use certfleet_storage::jobs::{JobState, Wanted};
@@ -11,6 +12,7 @@ use serde::Serialize;
 use super::inspect::JobView;
 use crate::connection::open;
 use crate::failure::Failure;
+use crate::operator::Operator;
 use crate::output::{Output, Sheet};
 
 /// Look at jobs, give dead ones another chance, pause and resume kinds of them.
@@ -87,11 +89,13 @@ pub async fn run(
         JobsCommand::Retry(dead) => change(&store, dead, Change::Retry, out).await,
         JobsCommand::Discard(dead) => change(&store, dead, Change::Discard, out).await,
         JobsCommand::Pause { kind } => {
-            store.switches.pause(kind).await?;
+            let event = Operator::here().event(Act::PauseJobs, format_args!("jobs/{kind}"));
+            store.switches.pause(kind, &event).await?;
             paused(&store, out).await
         }
         JobsCommand::Resume { kind } => {
-            store.switches.resume(kind).await?;
+            let event = Operator::here().event(Act::ResumeJobs, format_args!("jobs/{kind}"));
+            store.switches.resume(kind, &event).await?;
             paused(&store, out).await
         }
     }
@@ -151,6 +155,7 @@ async fn change(store: &Store, dead: Dead, change: Change, out: Output) -> Resul
     let mut changed = Vec::new();
     let mut left = Vec::new();
     let mut keys = dead.keys;
+    let operator = Operator::here();
     loop {
         if dead.all {
             keys = some_dead(store, dead.kind).await?;
@@ -161,8 +166,14 @@ async fn change(store: &Store, dead: Dead, change: Change, out: Output) -> Resul
         for key in keys.drain(..) {
             let job = JobKey::from_stored(&*key);
             let done = match change {
-                Change::Retry => store.jobs.retry(&job).await?,
-                Change::Discard => store.jobs.discard(&job).await?,
+                Change::Retry => {
+                    let event = operator.event(Act::RetryJob, format_args!("job/{key}"));
+                    store.jobs.retry(&job, &event).await?
+                }
+                Change::Discard => {
+                    let event = operator.event(Act::DiscardJob, format_args!("job/{key}"));
+                    store.jobs.discard(&job, &event).await?
+                }
             };
             if done { &mut changed } else { &mut left }.push(key);
         }

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use certfleet_audit::Act;
 use certfleet_domain::{AccountId, Identifier, Timestamp};
 use certfleet_storage::{Pause, Store};
 use clap::Subcommand;
@@ -9,6 +10,7 @@ use serde::Serialize;
 
 use crate::connection::open;
 use crate::failure::Failure;
+use crate::operator::Operator;
 use crate::output::{Output, moment};
 
 /// Look at names that are paused because their validations kept failing, and lift that.
@@ -93,7 +95,10 @@ async fn lift(
     name: &Identifier,
     out: Output,
 ) -> Result<(), Failure> {
-    if !store.limits.lift(account, name).await? {
+    let event = Operator::here()
+        .event(Act::LiftPause, format_args!("account/{account}"))
+        .with_detail(name);
+    if !store.limits.lift(account, name, &event).await? {
         let pause = format!("{name} of account {account}");
         return Err(Failure::not_found("paused name", pause));
     }

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use certfleet_audit::Act;
 use certfleet_domain::Timestamp;
 use certfleet_storage::Store;
 use clap::Subcommand;
@@ -9,7 +10,11 @@ use serde::Serialize;
 
 use crate::connection::open;
 use crate::failure::Failure;
+use crate::operator::Operator;
 use crate::output::{Output, moment};
+
+/// What it is about, on record.
+const TARGET: &str = "cluster";
 
 /// Take no new orders for a while.
 #[derive(Debug, Subcommand)]
@@ -43,9 +48,15 @@ pub async fn run(
 ) -> Result<(), Failure> {
     let store = open(config).await?;
     match command {
-        MaintenanceCommand::On { reason } => store.switches.begin_maintenance(&reason).await?,
+        MaintenanceCommand::On { reason } => {
+            let event = Operator::here()
+                .event(Act::BeginMaintenance, TARGET)
+                .with_detail(&reason);
+            store.switches.begin_maintenance(&reason, &event).await?;
+        }
         MaintenanceCommand::Off => {
-            store.switches.end_maintenance().await?;
+            let event = Operator::here().event(Act::EndMaintenance, TARGET);
+            store.switches.end_maintenance(&event).await?;
         }
         MaintenanceCommand::Status => {}
     }

@@ -1,5 +1,6 @@
 //! The commands, one file each.
 
+pub mod audit;
 pub mod ca;
 pub mod completion;
 pub mod config;
@@ -27,6 +28,7 @@ pub async fn run(cli: Cli) -> Result<(), Failure> {
         Command::Inspect(command) => inspect::run(command, config, out).await,
         Command::Health => health::run(config, out).await,
         Command::Jobs(command) => jobs::run(command, config, out).await,
+        Command::Audit(command) => audit::run(command, config, out).await,
         Command::Limits(command) => limits::run(command, config, out).await,
         Command::Maintenance(command) => maintenance::run(command, config, out).await,
         Command::Completion { shell } => completion::print(shell),

@@ -10,6 +10,7 @@ use tokio::task::spawn_blocking;
 use super::operator;
 use crate::failure::Failure;
 use crate::hierarchy::Plan;
+use crate::operator::Operator;
 
 /// Makes the authority if there is none of its name, and writes its root beside the data.
 pub async fn ensure(
@@ -24,7 +25,10 @@ pub async fn ensure(
         let wanted = name.clone();
         let make = move || Plan::default().make(wanted, &SystemClock, &mut SystemRng);
         let new = spawn_blocking(make).await??;
-        found = match new.store(store, vault, &mut SystemRng).await? {
+        found = match new
+            .store(store, vault, &mut SystemRng, &Operator::here())
+            .await?
+        {
             Some(stored) => {
                 said = format!("{name}, with a new root and intermediate");
                 Some(stored)

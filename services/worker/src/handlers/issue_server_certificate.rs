@@ -56,8 +56,10 @@ impl Handlers {
             .put(&name, &Secret::new(bundle.into_bytes()), &mut SystemRng)
             .await?;
         tracing::info!(authority = %authority.name, serial = %intended.serial, "issued the API's certificate");
+        let event = self.recorder.issued(&intended);
         let issued = self.store.certificates.update(&intended.issue(der)?)?;
-        self.finish(lease, issued.and(sealed)).await
+        let result = issued.and(sealed).recording(&event)?;
+        self.finish(lease, result).await
     }
 
     /// A certificate that nobody ordered, as it is to be signed.

@@ -7,6 +7,7 @@ mod apply_retention;
 mod check_authorities;
 mod issue_server_certificate;
 mod recover_work;
+mod sequence_events;
 mod sign_certificate;
 mod validate_challenge;
 
@@ -20,6 +21,7 @@ use certfleet_validation::Validator;
 
 use crate::issuing::Issuing;
 use crate::metrics::Metrics;
+use crate::recorder::Recorder;
 
 /// What handlers work with.
 pub struct Handlers {
@@ -29,6 +31,8 @@ pub struct Handlers {
     pub vault: Vault,
     /// What signs.
     pub issuing: Issuing,
+    /// What puts acts on record.
+    pub recorder: Recorder,
     /// What proves control of names.
     pub validator: Validator,
     /// What counts.
@@ -108,6 +112,7 @@ impl Handlers {
                 } => self.issue_server_certificate(lease, authority, names).await,
                 Job::RecoverWork { .. } => self.recover_work(lease).await,
                 Job::CheckAuthorities { .. } => self.check_authorities(lease).await,
+                Job::SequenceEvents { .. } => self.sequence_events(lease).await,
                 Job::ApplyRetention {
                     due,
                     orders_before,
@@ -150,6 +155,7 @@ impl Handlers {
             Job::IssueServerCertificate { .. }
             | Job::RecoverWork { .. }
             | Job::CheckAuthorities { .. }
+            | Job::SequenceEvents { .. }
             | Job::ApplyRetention { .. } => Ok(Unit::default()),
         }
     }

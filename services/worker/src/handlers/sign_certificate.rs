@@ -25,17 +25,22 @@ impl Handlers {
                 reach(CrashPoint::CertificateSigned);
                 let (id, serial) = (certificate.id, certificate.serial);
                 tracing::info!(order = %order.id, certificate = %id, %serial, "signed");
+                let event = self.recorder.issued(&certificate);
                 let issued = self.store.certificates.update(&certificate.issue(der)?)?;
-                issued.and(self.store.orders.update(&order.complete()?)?)
+                issued
+                    .and(self.store.orders.update(&order.complete()?)?)
+                    .recording(&event)?
             }
             Err(IssuingError::Passing(why)) => return Err(HandlerError::Passing(why)),
             Err(IssuingError::Refused(why)) => {
                 tracing::warn!(order = %order.id, why, "cannot be signed");
+                let event = self.recorder.not_issued(&certificate, &why);
                 let problem = Problem::new(
                     ProblemKind::BadCsr,
                     format!("the certificate cannot be signed: {why}"),
                 );
-                self.store.orders.update(&order.fail(problem)?)?
+                let failed = self.store.orders.update(&order.fail(problem)?)?;
+                failed.recording(&event)?
             }
         };
         self.finish(lease, result).await?;

@@ -65,6 +65,7 @@ impl Handlers {
             Err(ValidationError::Failed(_)) => ChallengeResult::Invalid,
             Err(ValidationError::Retry { .. }) => ChallengeResult::Trouble,
         };
+        let event = self.recorder.decided(&authorization, challenge, &verdict);
         let decided = match verdict {
             Ok(evidence) => {
                 tracing::info!(identifier = %attempt.identifier, kind = %attempt.kind, %evidence, "proven");
@@ -84,7 +85,8 @@ impl Handlers {
         match decided {
             Ok(decided) => {
                 let written = self.store.authorizations.update(&decided)?;
-                self.finish(lease, written.and(counted)).await?;
+                let written = written.and(counted).recording(&event)?;
+                self.finish(lease, written).await?;
                 self.metrics.challenge(attempt.kind, result);
                 reach(CrashPoint::ChallengeWritten);
                 Ok(())

@@ -9,6 +9,8 @@ use mongodb::error::Error as MongoError;
 use mongodb::{ClientSession, Database};
 
 use super::unit::{Unit, Write};
+use crate::audit::outbox;
+use crate::collections::AUDIT_OUTBOX;
 use crate::error::{CommitError, DUPLICATE_KEY, StorageError};
 use crate::tx::{Abort, Body};
 
@@ -54,7 +56,9 @@ impl<'a> Batch<'a> {
         // Updates first: they are what another may have been faster with. And in the order of the collections, so
         // that two batches do not hold what the other waits for.
         let mut statements: BTreeMap<(bool, &'static str), Statements> = BTreeMap::new();
+        let mut events: Vec<&str> = Vec::new();
         for (index, unit) in units.enumerate() {
+            events.extend(unit.events.iter().map(String::as_str));
             for write in &unit.writes {
                 let (is_insert, encoded) = match write {
                     Write::Insert { document, .. } => (true, RawDocumentBuf::try_from(document)?),
@@ -77,6 +81,13 @@ impl<'a> Batch<'a> {
                 statements.encoded.push(encoded);
                 statements.units.push(index);
             }
+        }
+        if !events.is_empty() {
+            // One document for all of them: each costs as much as one with a hundred events.
+            let put = statements.entry((true, AUDIT_OUTBOX)).or_default();
+            put.encoded.push(outbox::document(&events));
+            // No index refuses it, so that it is nobody's fault.
+            put.units.push(0);
         }
         let commands = statements
             .into_iter()

@@ -11,7 +11,8 @@ use crate::error::{DUPLICATE_KEY, StorageError};
 
 /// Whether the unit spends a nonce and does nothing else.
 pub(super) fn only_spends(unit: &Unit) -> bool {
-    matches!(unit.writes.as_slice(), [Write::Insert { row, .. }] if row.collection == NONCES)
+    unit.events.is_empty()
+        && matches!(unit.writes.as_slice(), [Write::Insert { row, .. }] if row.collection == NONCES)
 }
 
 /// Spends each; gives, in order, whether it was not spent before. After an error nothing is known of any.

@@ -2,7 +2,9 @@
 
 use bson::{Bson, Document};
 
-use crate::error::CommitError;
+use certfleet_audit::Event;
+
+use crate::error::{CommitError, StorageError};
 
 /// Names one document.
 #[derive(Debug, Clone, PartialEq)]
@@ -64,18 +66,29 @@ impl Write {
 #[must_use = "a unit does nothing until it is committed"]
 pub struct Unit {
     pub(crate) writes: Vec<Write>,
+    /// What is put on record beside them, in the order in which it happened: lines.
+    pub(crate) events: Vec<String>,
 }
 
 impl Unit {
     pub(crate) fn of(write: Write) -> Self {
         Self {
             writes: vec![write],
+            events: Vec::new(),
         }
+    }
+
+    /// Puts an act on record if the unit is applied, and only then.
+    pub fn recording(mut self, event: &Event) -> Result<Self, StorageError> {
+        let line = event.line().map_err(StorageError::Unrecordable)?;
+        self.events.push(line);
+        Ok(self)
     }
 
     /// Both, or neither.
     pub fn and(mut self, other: Self) -> Self {
         self.writes.extend(other.writes);
+        self.events.extend(other.events);
         self
     }
 }

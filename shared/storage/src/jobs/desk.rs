@@ -1,12 +1,14 @@
 //! What people do to jobs: look through them, give dead ones another chance, or put them away.
 
 use bson::{Document, doc};
+use certfleet_audit::Event;
 use certfleet_jobs::{JobKey, JobKind};
 use futures_util::TryStreamExt;
 
 use super::document::JobState;
 use super::queue::Jobs;
 use super::record::{JobRecord, record};
+use crate::audit::recorded::{Change, recorded};
 use crate::error::{Corrupt, StorageError};
 
 /// Which jobs to list.
@@ -66,7 +68,7 @@ impl Jobs {
 
     /// Makes a dead job due at once, its attempts counted from the start; its errors stay with it. Says whether it was
     /// dead.
-    pub async fn retry(&self, key: &JobKey) -> Result<bool, StorageError> {
+    pub async fn retry(&self, key: &JobKey, event: &Event) -> Result<bool, StorageError> {
         self.change_dead(
             key,
             vec![
@@ -75,25 +77,32 @@ impl Jobs {
                 } },
                 doc! { "$unset": "died_at" },
             ],
+            event,
         )
         .await
     }
 
     /// Puts a dead job away: it is kept as long as a finished one. Says whether it was dead.
-    pub async fn discard(&self, key: &JobKey) -> Result<bool, StorageError> {
+    pub async fn discard(&self, key: &JobKey, event: &Event) -> Result<bool, StorageError> {
         self.change_dead(
             key,
             vec![
                 doc! { "$set": { "state": JobState::Discarded.name(), "finished_at": "$$NOW" } },
                 doc! { "$unset": "died_at" },
             ],
+            event,
         )
         .await
     }
 
-    async fn change_dead(&self, key: &JobKey, update: Vec<Document>) -> Result<bool, StorageError> {
+    async fn change_dead(
+        &self,
+        key: &JobKey,
+        update: Vec<Document>,
+        event: &Event,
+    ) -> Result<bool, StorageError> {
         let dead = doc! { "_id": key.as_str(), "state": JobState::Dead.name() };
-        let changed = self.jobs().update_one(dead, update).await?;
-        Ok(changed.matched_count == 1)
+        let change = Change::Update(update);
+        recorded(&self.jobs(), dead, change, event, &self.metrics).await
     }
 }

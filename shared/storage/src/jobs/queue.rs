@@ -27,7 +27,7 @@ const RECOVERED_AT_ONCE: usize = 500;
 pub struct Jobs {
     database: Database,
     group: GroupCommit,
-    metrics: Metrics,
+    pub(super) metrics: Metrics,
 }
 
 /// How many jobs a recovery brought back, by what they are for.

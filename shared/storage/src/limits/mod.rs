@@ -20,6 +20,7 @@ use crate::collections::LIMITS;
 use crate::digest::hex_digest;
 use crate::error::{Corrupt, StorageError, is_duplicate_key};
 use crate::group::{Row, Unit, Write};
+use crate::metrics::Metrics;
 
 pub use pauses::{Pause, Standing};
 
@@ -27,12 +28,14 @@ pub use pauses::{Pause, Standing};
 #[derive(Clone)]
 pub struct LimitStates {
     collection: Collection<Document>,
+    metrics: Metrics,
 }
 
 impl LimitStates {
-    pub(crate) fn new(database: &Database) -> Self {
+    pub(crate) fn new(database: &Database, metrics: Metrics) -> Self {
         Self {
             collection: database.collection(LIMITS),
+            metrics,
         }
     }
 

@@ -5,10 +5,12 @@
 //! forgotten 90 days after the last failure; a pause is not.
 
 use bson::{Document, doc};
+use certfleet_audit::Event;
 use certfleet_domain::{AccountId, Identifier, LimitKey, Rate, Timestamp, Verdict};
 use futures_util::TryStreamExt;
 
 use super::{LimitStates, State, id_of, now};
+use crate::audit::recorded::{Change, recorded};
 use crate::collections::LIMITS;
 use crate::digest::hex_digest;
 use crate::documents::from_bson_time;
@@ -157,11 +159,12 @@ impl LimitStates {
         &self,
         account: AccountId,
         identifier: &Identifier,
+        event: &Event,
     ) -> Result<bool, StorageError> {
         let id = pause_id(account, &LimitKey::proven_name(identifier));
         let paused = doc! { "_id": id, "paused_at": { "$exists": true } };
-        let removed = self.collection.delete_one(paused).await?;
-        Ok(removed.deleted_count > 0)
+        let change = Change::Remove;
+        recorded(&self.collection, paused, change, event, &self.metrics).await
     }
 }
 

@@ -8,7 +8,7 @@ use certfleet_storage::jobs::{JobRecord, JobState, Wanted};
 use certfleet_storage::{Switches, Unit};
 
 use crate::jobs::{MINUTE, claim, claim_one, claimer, enqueue, room};
-use crate::support::{Space, space};
+use crate::support::{Space, event, space};
 
 async fn list(space: &Space, state: JobState, kind: Option<JobKind>) -> Vec<JobRecord> {
     let most = 100;
@@ -73,12 +73,15 @@ async fn a_dead_job_is_tried_again_from_the_start_or_put_away_and_no_other_is() 
     let [queued, leased, done, dead] = one_of_each(&space).await;
     let desk = &space.store.jobs;
     for job in [&queued, &leased, &done] {
-        assert!(!desk.retry(&job.key()).await.expect("a look"));
-        assert!(!desk.discard(&job.key()).await.expect("a look"));
+        assert!(!desk.retry(&job.key(), &event()).await.expect("a look"));
+        assert!(!desk.discard(&job.key(), &event()).await.expect("a look"));
     }
 
-    assert!(desk.retry(&dead.key()).await.expect("retried"));
-    assert!(!desk.retry(&dead.key()).await.expect("a look"), "twice");
+    assert!(desk.retry(&dead.key(), &event()).await.expect("retried"));
+    assert!(
+        !desk.retry(&dead.key(), &event()).await.expect("a look"),
+        "twice"
+    );
     let claimer = claimer(&space.store, MINUTE);
     let again = claim(&claimer, 4).await;
     let lease = again
@@ -93,12 +96,16 @@ async fn a_dead_job_is_tried_again_from_the_start_or_put_away_and_no_other_is() 
     let outcome = Outcome::Fail { error };
     let failed = desk.complete(&lease, &outcome, Unit::default());
     failed.await.expect("ended");
-    assert!(desk.discard(&dead.key()).await.expect("discarded"));
+    assert!(
+        desk.discard(&dead.key(), &event())
+            .await
+            .expect("discarded")
+    );
     assert_eq!(list(&space, JobState::Dead, None).await, []);
     let discarded = list(&space, JobState::Discarded, None).await;
     assert_eq!(keys(&discarded), BTreeSet::from([dead.key().to_string()]));
     assert!(discarded[0].ended_at.is_some());
-    assert!(!desk.retry(&dead.key()).await.expect("a look"));
+    assert!(!desk.retry(&dead.key(), &event()).await.expect("a look"));
 }
 
 #[tokio::test]
@@ -106,8 +113,14 @@ async fn a_paused_kind_is_not_claimed_until_it_is_resumed() {
     let space = space().await;
     enqueue(&space, 1).await;
     let board = &space.store.switches;
-    board.pause(JobKind::SignCertificate).await.expect("paused");
-    board.pause(JobKind::SignCertificate).await.expect("twice");
+    board
+        .pause(JobKind::SignCertificate, &event())
+        .await
+        .expect("paused");
+    board
+        .pause(JobKind::SignCertificate, &event())
+        .await
+        .expect("twice");
     let mut claimer = claimer(&space.store, MINUTE);
     claimer.leave_out(&board.read().await.expect("a read").paused);
     assert!(claim_one(&claimer).await.is_none());
@@ -118,11 +131,16 @@ async fn a_paused_kind_is_not_claimed_until_it_is_resumed() {
 
     assert!(
         board
-            .resume(JobKind::SignCertificate)
+            .resume(JobKind::SignCertificate, &event())
             .await
             .expect("resumed")
     );
-    assert!(!board.resume(JobKind::SignCertificate).await.expect("twice"));
+    assert!(
+        !board
+            .resume(JobKind::SignCertificate, &event())
+            .await
+            .expect("twice")
+    );
     claimer.leave_out(&board.read().await.expect("a read").paused);
     assert!(claim_one(&claimer).await.is_some());
 }
@@ -132,12 +150,15 @@ async fn a_maintenance_is_there_until_it_is_ended() {
     let space = space().await;
     let board = &space.store.switches;
     assert_eq!(board.read().await.expect("a read").maintenance, None);
-    board.begin_maintenance("$reason").await.expect("begun");
+    board
+        .begin_maintenance("$reason", &event())
+        .await
+        .expect("begun");
     let begun = board.read().await.expect("a read").maintenance;
     let begun = begun.expect("a maintenance");
     assert_eq!(begun.reason, "$reason");
     board
-        .begin_maintenance("until noon")
+        .begin_maintenance("until noon", &event())
         .await
         .expect("changed");
     let changed = board.read().await.expect("a read").maintenance;
@@ -146,8 +167,8 @@ async fn a_maintenance_is_there_until_it_is_ended() {
         (changed.since, &*changed.reason),
         (begun.since, "until noon")
     );
-    assert!(board.end_maintenance().await.expect("ended"));
-    assert!(!board.end_maintenance().await.expect("twice"));
+    assert!(board.end_maintenance(&event()).await.expect("ended"));
+    assert!(!board.end_maintenance(&event()).await.expect("twice"));
     let after = board.read().await.expect("a read");
     assert_eq!(after, Switches::default());
 }

@@ -87,7 +87,7 @@ async fn a_charge_that_is_sent_again_counts_once() {
 }
 
 /// Faults of a transaction, after each of which it is committed once.
-fn of_a_transaction() -> [(&'static str, Document, i64); 6] {
+pub fn of_a_transaction() -> [(&'static str, Document, i64); 6] {
     [
         ("update", broken(), 1),
         ("commitTransaction", broken(), 1),

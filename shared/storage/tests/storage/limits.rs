@@ -12,7 +12,7 @@ use futures_util::future::join_all;
 use mongodb::bson::{DateTime, Document, doc};
 use tokio::time::{Instant, sleep};
 
-use crate::support::{Space, space};
+use crate::support::{Space, event, space};
 
 fn rate(count: u32, seconds: u64) -> Rate {
     Rate::new(count, Duration::from_secs(seconds)).expect("a rate")
@@ -223,9 +223,9 @@ async fn a_name_is_paused_with_the_last_failure_in_a_row_and_until_it_is_lifted(
         .await;
     assert_eq!(lasting.expect("a read"), None, "a pause ends by itself");
 
-    assert!(!limits.lift(other, &name).await.expect("a look"));
-    assert!(limits.lift(account, &name).await.expect("lifted"));
-    assert!(!limits.lift(account, &name).await.expect("a look"));
+    assert!(!limits.lift(other, &name, &event()).await.expect("a look"));
+    assert!(limits.lift(account, &name, &event()).await.expect("lifted"));
+    assert!(!limits.lift(account, &name, &event()).await.expect("a look"));
     assert!(!paused(account).await);
     fail(2).await;
     assert!(!paused(account).await, "counted from the start");

@@ -2,6 +2,7 @@
 
 #![expect(clippy::expect_used, reason = "a test says what it expects")]
 
+mod audit;
 mod corruption;
 mod desk;
 mod entities;

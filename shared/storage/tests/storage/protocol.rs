@@ -15,7 +15,7 @@ use rand::seq::IndexedRandom as _;
 use rand::{Rng as _, SeedableRng as _};
 
 use crate::jobs::{claim, claimer, enqueue};
-use crate::support::{Space, space};
+use crate::support::{Space, event, space};
 
 /// Longer than the test takes: what has a lease or a due time of now plus this is not claimable, unless it is made so.
 const LONG: Duration = Duration::from_secs(3600);
@@ -152,7 +152,7 @@ impl World {
 
     async fn retry(&mut self, key: &str) -> String {
         let jobs = &self.space.store.jobs;
-        let done = jobs.retry(&JobKey::from_stored(key)).await;
+        let done = jobs.retry(&JobKey::from_stored(key), &event()).await;
         let entry = self.entries.get_mut(key).expect("a job");
         let due = entry.retry(NOW);
         assert_eq!(done.expect("an answer"), due.is_some());
@@ -162,7 +162,7 @@ impl World {
 
     async fn discard(&mut self, key: &str) -> String {
         let jobs = &self.space.store.jobs;
-        let done = jobs.discard(&JobKey::from_stored(key)).await;
+        let done = jobs.discard(&JobKey::from_stored(key), &event()).await;
         let entry = self.entries.get_mut(key).expect("a job");
         let due = entry.discard();
         assert_eq!(done.expect("an answer"), due.is_some());

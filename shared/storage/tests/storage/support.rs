@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use certfleet_audit::{Act, Actor, Event, Sender};
 use certfleet_domain::{ServerId, SystemClock, SystemRng};
 use certfleet_storage::{ConnectSettings, Metrics, Store};
 use certfleet_testkit::TestDatabase;
@@ -134,6 +135,17 @@ impl Space {
 /// A new process's id.
 pub fn server_id() -> ServerId {
     ServerId::generate(&SystemClock, &mut SystemRng)
+}
+
+/// An act that is put on record; no two are the same.
+pub fn event() -> Event {
+    let sender = Sender {
+        server: server_id(),
+        actor: Actor::Operator("a test".to_owned()),
+        address: None,
+        request: None,
+    };
+    Event::new(&sender, Act::RetryJob, "job/of a test", &SystemClock)
 }
 
 /// Asks again and again until there is an answer; what is waited for is the database's clock.

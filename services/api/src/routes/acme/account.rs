@@ -4,11 +4,13 @@ use axum::Json;
 use axum::extract::{Path, State};
 use certfleet_acme::PublicKey;
 use certfleet_acme::messages::{AccountResponse, AccountUpdate};
+use certfleet_audit::Act;
 use certfleet_domain::{Account, AccountId, ProblemKind};
 
 use crate::app::App;
 use crate::error::ApiError;
 use crate::signed::{AtAuthority, ByAccount, valid_account};
+use crate::ticket::Deed;
 
 /// How often a change is begun anew because another was faster.
 const STARTS: usize = 16;
@@ -45,7 +47,13 @@ pub async fn post(
             return Ok(Json(AccountResponse::new(&changed, orders)));
         }
         let unit = app.store.accounts.update(&changed)?;
-        match ticket.commit(&app, unit).await {
+        let act = if update.is_deactivation() {
+            Act::DeactivateAccount
+        } else {
+            Act::UpdateAccount
+        };
+        let deed = Deed::new(act, format_args!("account/{}", account.id));
+        match ticket.act(&app, unit, deed).await {
             Ok(()) => return Ok(Json(AccountResponse::new(&changed, orders))),
             Err(error) if error.is_conflict() && !error.is_spent_nonce() => {}
             Err(error) => return Err(error.into()),

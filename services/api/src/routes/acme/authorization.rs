@@ -4,6 +4,7 @@ use axum::Json;
 use axum::extract::{Path, State};
 use axum::response::{IntoResponse, Response};
 use certfleet_acme::messages::{AuthorizationResponse, AuthorizationUpdate};
+use certfleet_audit::Act;
 use certfleet_domain::{
     AttemptTerms, Authorization, AuthorizationStatus, Challenge, ChallengeId, ChallengeState,
     ProblemKind, Timestamp,
@@ -14,6 +15,7 @@ use super::retry_after;
 use crate::app::{App, Enqueued};
 use crate::error::ApiError;
 use crate::signed::ByAccount;
+use crate::ticket::Deed;
 use crate::urls::Urls;
 
 pub async fn post(
@@ -33,7 +35,9 @@ pub async fn post(
         }
         authorization = authorization.deactivate(app.now())?;
         let unit = app.store.authorizations.update(&authorization)?;
-        request.ticket.commit(&app, unit).await?;
+        let target = format!("authorization/{}", authorization.id);
+        let deed = Deed::new(Act::DeactivateAuthorization, target);
+        request.ticket.act(&app, unit, deed).await?;
     }
     let now = app.now();
     let waiting = processing(&authorization, now).is_some();

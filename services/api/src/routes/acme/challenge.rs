@@ -4,6 +4,7 @@ use axum::Json;
 use axum::extract::{Path, State};
 use axum::response::{IntoResponse, Response};
 use certfleet_acme::messages::ChallengeResponse;
+use certfleet_audit::Act;
 use certfleet_domain::{
     AttemptTerms, Authorization, AuthorizationStatus, ChallengeId, ChallengeState,
 };
@@ -14,6 +15,7 @@ use super::{link, retry_after};
 use crate::app::{App, Enqueued};
 use crate::error::ApiError;
 use crate::signed::ByAccount;
+use crate::ticket::Deed;
 
 /// The client's word that it is ready: an object, whose members do not matter.
 #[derive(Deserialize)]
@@ -88,7 +90,9 @@ async fn begun(
     let (admission, terms) = app.limits.begin_attempt(account, name, now).await?;
     let job = validation(authorization, id, terms);
     let unit = begun.and(app.store.jobs.enqueue(&job)?);
-    let fate = request.ticket.commit(app, unit).await;
+    let target = format!("challenge/{}/{id}", authorization.id);
+    let deed = Deed::new(Act::RespondToChallenge, target);
+    let fate = request.ticket.act(app, unit, deed).await;
     app.limits.settle(admission, &fate).await;
     match fate {
         Ok(()) => Ok(true),

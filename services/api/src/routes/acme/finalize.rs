@@ -7,6 +7,7 @@
 use axum::extract::{Path, State};
 use axum::response::Response;
 use certfleet_acme::messages::Finalize;
+use certfleet_audit::Act;
 use certfleet_domain::{
     Certificate, CertificateId, CertificateOrigin, CertificateState, Order, OrderState,
     OrderStatus, ProblemKind, Serial, SystemRng,
@@ -19,6 +20,7 @@ use super::replaces;
 use crate::app::{App, Enqueued};
 use crate::error::ApiError;
 use crate::signed::ByAccount;
+use crate::ticket::Deed;
 
 pub async fn post(
     State(app): State<App>,
@@ -86,7 +88,9 @@ async fn decide(
         .and(store.certificates.insert(&certificate)?)
         .and(replaced)
         .and(store.jobs.enqueue(&Job::sign(&decided))?);
-    match request.ticket.commit(app, unit).await {
+    let deed = Deed::new(Act::FinalizeOrder, format_args!("order/{id}"))
+        .with_detail(format_args!("certificate/{}", certificate.id));
+    match request.ticket.act(app, unit, deed).await {
         Ok(()) => Ok((decided, Enqueued::Now)),
         Err(error) if error.is_conflict() => {
             let found = find_own(app, request, &id.to_string()).await?;

@@ -4,6 +4,7 @@ use axum::Json;
 use axum::extract::State;
 use certfleet_acme::KeyChange;
 use certfleet_acme::messages::AccountResponse;
+use certfleet_audit::Act;
 use certfleet_storage::CommitError;
 
 use super::account::current;
@@ -11,6 +12,7 @@ use super::new_account::require_strong;
 use crate::app::App;
 use crate::error::ApiError;
 use crate::signed::ByAccount;
+use crate::ticket::Deed;
 
 pub async fn post(
     State(app): State<App>,
@@ -40,7 +42,9 @@ pub async fn post(
     let id = account.id;
     let changed = account.roll_over(new_key.canonical().to_owned(), thumbprint.clone())?;
     let unit = app.store.accounts.update(&changed)?;
-    match ticket.commit(&app, unit).await {
+    let deed = Deed::new(Act::ChangeAccountKey, format_args!("account/{id}"))
+        .with_detail(format_args!("from {} to {thumbprint}", key.thumbprint()));
+    match ticket.act(&app, unit, deed).await {
         Ok(()) => Ok(Json(AccountResponse::new(
             &changed,
             at.urls.orders(changed.id),

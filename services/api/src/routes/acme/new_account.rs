@@ -5,6 +5,7 @@ use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use certfleet_acme::messages::{AccountResponse, NewAccount};
 use certfleet_acme::{KeyKind, PublicKey};
+use certfleet_audit::Act;
 use certfleet_domain::{Account, AccountId, AccountStatus, LimitKey, ProblemKind, SystemRng};
 use certfleet_pki::public_key_strength;
 use certfleet_service_kit::ClientIp;
@@ -15,6 +16,7 @@ use http::header::LOCATION;
 use crate::app::App;
 use crate::error::ApiError;
 use crate::signed::{AtAuthority, ByKey};
+use crate::ticket::Deed;
 
 pub async fn post(
     State(app): State<App>,
@@ -63,7 +65,8 @@ pub async fn post(
     let unit = app.store.accounts.insert(&account)?;
     let address = LimitKey::address(&at.authority.name, address);
     let admission = app.limits.admit(vec![address], now).await?;
-    let fate = ticket.commit(&app, unit).await;
+    let deed = Deed::new(Act::CreateAccount, format_args!("account/{}", account.id));
+    let fate = ticket.act(&app, unit, deed).await;
     app.limits.settle(admission, &fate).await;
     match fate {
         Ok(()) => Ok(answer(&at, &account, StatusCode::CREATED)),

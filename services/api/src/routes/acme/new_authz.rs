@@ -4,6 +4,7 @@ use axum::Json;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use certfleet_acme::messages::NewAuthorization;
+use certfleet_audit::Act;
 use certfleet_domain::{
     Account, Authorization, AuthorizationId, AuthorizationState, Challenge, ChallengeId,
     ChallengeKind, ChallengeState, Identifier, LimitKey, ProblemKind, SystemRng, Timestamp, Token,
@@ -15,6 +16,7 @@ use super::authorization;
 use crate::app::App;
 use crate::error::ApiError;
 use crate::signed::{AtAuthority, ByAccount};
+use crate::ticket::Deed;
 
 pub async fn post(State(app): State<App>, request: ByAccount) -> Result<Response, ApiError> {
     app.require_no_maintenance()?;
@@ -40,7 +42,9 @@ pub async fn post(State(app): State<App>, request: ByAccount) -> Result<Response
         .await?;
     let keys = vec![LimitKey::account(account.id)];
     let admission = app.limits.admit(keys, now).await?;
-    let fate = ticket.commit(&app, unit).await;
+    let target = format!("authorization/{}", fresh.id);
+    let deed = Deed::new(Act::CreateAuthorization, target).with_detail(&fresh.identifier);
+    let fate = ticket.act(&app, unit, deed).await;
     app.limits.settle(admission, &fate).await;
     fate?;
     let body = authorization::response(&at.urls, &fresh, now);

@@ -4,6 +4,7 @@ use axum::Json;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use certfleet_acme::messages::NewOrder;
+use certfleet_audit::Act;
 use certfleet_domain::{
     Account, Authorization, AuthorizationStatus, Identifier, LimitKey, Order, OrderId, OrderState,
     Problem, ProblemKind, Profile, ProfileName, SystemRng, Timestamp,
@@ -17,6 +18,7 @@ use super::{new_authz, order, replaces};
 use crate::app::App;
 use crate::error::ApiError;
 use crate::signed::{AtAuthority, ByAccount};
+use crate::ticket::Deed;
 
 /// An authorization that is about to end is not used again: the order has to have time.
 const FRESH_FOR: Duration = Duration::hours(1);
@@ -77,7 +79,9 @@ pub async fn post(State(app): State<App>, request: ByAccount) -> Result<Response
         limits_of(&order)
     };
     let admission = app.limits.admit(limits, now).await?;
-    let fate = ticket.commit(&app, unit).await;
+    let deed =
+        Deed::new(Act::CreateOrder, format_args!("order/{}", order.id)).with_detail(names(&order));
+    let fate = ticket.act(&app, unit, deed).await;
     app.limits.settle(admission, &fate).await;
     fate?;
 
@@ -88,6 +92,12 @@ pub async fn post(State(app): State<App>, request: ByAccount) -> Result<Response
         Json(body),
     )
         .into_response())
+}
+
+/// All that it is for, in a row.
+fn names(order: &Order) -> String {
+    let names: Vec<String> = order.identifiers.iter().map(ToString::to_string).collect();
+    names.join(" ")
 }
 
 /// The names that have yet to be proven.

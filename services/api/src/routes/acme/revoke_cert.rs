@@ -3,6 +3,7 @@
 
 use axum::extract::State;
 use certfleet_acme::messages::RevokeCertificate;
+use certfleet_audit::Act;
 use certfleet_domain::{
     Account, Certificate, CertificateOrigin, CertificateState, ProblemKind, RevocationReason,
     Serial,
@@ -13,7 +14,7 @@ use http::StatusCode;
 use crate::app::App;
 use crate::error::ApiError;
 use crate::signed::{AtAuthority, Signed};
-use crate::ticket::Ticket;
+use crate::ticket::{Deed, Ticket};
 
 pub async fn post(State(app): State<App>, request: Signed) -> Result<StatusCode, ApiError> {
     let wish: RevokeCertificate = request.jws().payload()?;
@@ -102,7 +103,12 @@ async fn revoke(
     }
     let revoked = certificate.revoke(app.now(), reason)?;
     let unit = app.store.certificates.update(&revoked)?;
-    match ticket.commit(app, unit).await {
+    let deed = Deed::new(
+        Act::RevokeCertificate,
+        format_args!("certificate/{}", revoked.id),
+    )
+    .with_detail(format_args!("serial {}, {}", revoked.serial, reason.name()));
+    match ticket.act(app, unit, deed).await {
         Ok(()) => {
             app.metrics.revoked(reason);
             Ok(StatusCode::OK)

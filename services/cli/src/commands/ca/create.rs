@@ -13,6 +13,7 @@ use super::view::AuthorityView;
 use crate::connection::{settings, store, vault};
 use crate::failure::Failure;
 use crate::hierarchy::{Import, NewAuthority, Plan};
+use crate::operator::Operator;
 use crate::output::Output;
 
 const KEYS: &str = "ecdsa-p256, ecdsa-p384, rsa-2048, rsa-3072 or rsa-4096";
@@ -75,7 +76,9 @@ pub async fn run(args: CreateArgs, config: Option<PathBuf>, out: Output) -> Resu
         return Err(taken());
     }
     let new = new(args).await?;
-    let stored = new.store(&store, &vault, &mut SystemRng).await?;
+    let stored = new
+        .store(&store, &vault, &mut SystemRng, &Operator::here())
+        .await?;
     let authority = stored.ok_or_else(taken)?;
     let view = AuthorityView::of(&authority)?;
     out.show(&view, |sheet| {

@@ -1,0 +1,137 @@
+//! Is the log what it was?
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use certfleet_audit::{Checkpoint, CheckpointKey, Head};
+use certfleet_storage::Store;
+use clap::Args;
+use serde::Serialize;
+use tokio::time::Instant;
+
+use super::reading::{Held, read_all};
+use crate::failure::Failure;
+use crate::output::Output;
+
+/// What the log is held against.
+#[derive(Debug, Args)]
+pub struct VerifyArgs {
+    /// A checkpoint that was kept elsewhere: the log has to begin as it says. May be given several times.
+    #[arg(long, value_name = "FILE")]
+    checkpoint: Vec<PathBuf>,
+    /// A checkpoint that was kept elsewhere: only what has come after it is read.
+    #[arg(long, value_name = "FILE")]
+    since: Option<PathBuf>,
+    /// The log's public key, as `audit key` prints it, kept elsewhere. The database's own if it is not given.
+    #[arg(long, value_name = "KEY")]
+    key: Option<CheckpointKey>,
+}
+
+#[derive(Serialize)]
+struct Verified {
+    entries: u64,
+    /// How many of them were read.
+    read: u64,
+    checkpoints: usize,
+    /// Documents of events that have no number yet: nothing vouches for them.
+    without_number: u64,
+    seconds: f64,
+}
+
+/// Verifies the log.
+pub async fn run(store: &Store, args: &VerifyArgs, out: Output) -> Result<(), Failure> {
+    let clock = Instant::now();
+    let audit = store.audit();
+    let kept = audit.key().await?;
+    let Some(key) = args.key.clone().or_else(|| kept.clone()) else {
+        return nothing_yet(store, args, out).await;
+    };
+    if let Some(kept) = kept.filter(|kept| *kept != key) {
+        return Err(Failure::Tampered(format!(
+            "the database holds another key for the log: {kept}"
+        )));
+    }
+    let mut outside = Vec::new();
+    for path in args.checkpoint.iter().chain(&args.since) {
+        outside.push(opened(path, &key)?);
+    }
+    let start = match &args.since {
+        None => Head::default(),
+        // The last that was opened.
+        Some(path) => match outside.last() {
+            Some(since) => start_from(store, since, path).await?,
+            None => Head::default(),
+        },
+    };
+    let begin = start.size();
+    let held = Held::read(store, &key, begin).await?;
+    let mut signed = held.signed;
+    signed.extend(outside.into_iter().filter(|kept| kept.size > begin));
+    let checkpoints = signed.len();
+    let end = read_all(store, start, signed, &held.head, |_| ()).await?;
+    let answer = Verified {
+        entries: end.size(),
+        read: end.size() - begin,
+        checkpoints,
+        without_number: audit.waiting().await?,
+        seconds: clock.elapsed().as_secs_f64(),
+    };
+    show(&answer, clock.elapsed(), out)
+}
+
+fn opened(path: &Path, key: &CheckpointKey) -> Result<Checkpoint, Failure> {
+    let text = std::fs::read_to_string(path)
+        .map_err(|error| Failure::Invalid(format!("{}: {error}", path.display())))?;
+    Checkpoint::open(&text, key)
+        .map_err(|error| Failure::Tampered(format!("{}: {error}", path.display())))
+}
+
+/// Where the log ended when the checkpoint was signed, as the database keeps it; the checkpoint vouches for it.
+async fn start_from(store: &Store, since: &Checkpoint, path: &Path) -> Result<Head, Failure> {
+    let size = since.size;
+    let found = store.audit().checkpoint(size).await?;
+    let head = found.map(|checkpoint| checkpoint.head);
+    match head {
+        Some(head) if Checkpoint::of(&since.origin, &head) == *since => Ok(head),
+        Some(_) => Err(Failure::Tampered(format!(
+            "{}: the database keeps another end of the log for {size} entries",
+            path.display()
+        ))),
+        None => Err(Failure::Tampered(format!(
+            "{}: the database has no checkpoint of {size} entries; verify the whole log with --checkpoint instead",
+            path.display()
+        ))),
+    }
+}
+
+/// Nothing was ever signed: then there may be no entries, and nothing elsewhere may say that there were.
+async fn nothing_yet(store: &Store, args: &VerifyArgs, out: Output) -> Result<(), Failure> {
+    let entries = store.audit().head().await?.size();
+    if entries > 0 || !args.checkpoint.is_empty() || args.since.is_some() {
+        let gone = "the database has no key for the log, and there were entries";
+        return Err(Failure::Tampered(gone.to_owned()));
+    }
+    let answer = Verified {
+        entries,
+        read: 0,
+        checkpoints: 0,
+        without_number: store.audit().waiting().await?,
+        seconds: 0.0,
+    };
+    show(&answer, Duration::ZERO, out)
+}
+
+fn show(answer: &Verified, took: Duration, out: Output) -> Result<(), Failure> {
+    out.show(answer, |sheet| {
+        sheet.line(format_args!(
+            "the audit trail is whole: {} entries, {} of them read in {:.1} s",
+            answer.entries,
+            answer.read,
+            took.as_secs_f64()
+        ));
+        sheet.pairs([
+            ("checkpoints", format!("{} met", answer.checkpoints)),
+            ("not numbered", answer.without_number.to_string()),
+        ]);
+    })
+}

@@ -1,0 +1,212 @@
+//! The audit trail: each act of a flow is in it, anybody with a checkpoint can tell that it is whole, and whoever changes
+//! it in the database is found out.
+
+use std::fs;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, ensure};
+use bson::{Bson, Document, doc};
+use certfleet_system_tests::{Alone, Cluster, Database, fresh_name};
+use mongodb::Client;
+use serde_json::Value;
+use tokio::time::{Instant, sleep};
+
+use crate::support::{refused, succeeded};
+
+/// What a person types, with the whole cluster behind it.
+struct Trail {
+    cluster: Alone,
+    raw: mongodb::Database,
+}
+
+impl Trail {
+    async fn start() -> Result<Self> {
+        let cluster: Alone = Cluster::alone().await?;
+        let client = Client::with_uri_str(cluster.mongo_uri()).await?;
+        let raw = client.database(cluster.database_name());
+        Ok(Self { cluster, raw })
+    }
+
+    fn audit(&self, arguments: &[&str]) -> Result<std::process::Output> {
+        self.cluster.certfleet(&[&["audit"], arguments].concat())
+    }
+
+    fn says(&self, arguments: &[&str]) -> Result<String> {
+        succeeded(&self.audit(arguments)?)
+    }
+
+    /// Waits until an act of this name is numbered and signed; gives all events.
+    async fn until(&self, act: &str) -> Result<Vec<Value>> {
+        let until = Instant::now() + Duration::from_secs(60);
+        loop {
+            let events = self.says(&["export"])?;
+            let events: Vec<Value> = events
+                .lines()
+                .map(serde_json::from_str)
+                .collect::<Result<_, _>>()?;
+            let is_there = events.iter().any(|entry| entry["event"]["act"] == act);
+            if is_there && self.signed().is_ok_and(|size| size >= events.len()) {
+                return Ok(events);
+            }
+            ensure!(Instant::now() < until, "{act} is not in {events:#?}");
+            sleep(Duration::from_millis(200)).await;
+        }
+    }
+
+    /// How many entries the last checkpoint is of.
+    fn signed(&self) -> Result<usize> {
+        let note = self.says(&["checkpoint"])?;
+        Ok(note.lines().nth(1).context("no size")?.parse()?)
+    }
+
+    /// Verification has to find something wrong, and say this of it.
+    fn is_found_out(&self, arguments: &[&str], why: &str) -> Result<()> {
+        let output = self.audit(&[&["verify"], arguments].concat())?;
+        ensure!(output.status.code() == Some(4), "{output:?}");
+        let said = refused(&output)?;
+        ensure!(said.contains(why), "{said:?} where {why:?} is due");
+        Ok(())
+    }
+
+    fn log(&self) -> mongodb::Collection<Document> {
+        self.raw.collection("audit_log")
+    }
+}
+
+async fn issue_and_revoke(cluster: &Cluster) -> Result<()> {
+    let acme = cluster.acme().await?;
+    let account = acme.new_account().await?;
+    let issued = acme
+        .issue(&account, &[&fresh_name("audit")], cluster.answers())
+        .await?;
+    let answer = acme.revoke(&account, &issued.certificate, None).await?;
+    answer.expect(200)?;
+    Ok(())
+}
+
+#[tokio::test]
+async fn each_act_is_on_record_and_whoever_changes_the_record_is_found_out() -> Result<()> {
+    let trail = Trail::start().await?;
+    issue_and_revoke(&trail.cluster).await?;
+    let events = trail.until("certificate.revoke").await?;
+    acts_are_there(&events)?;
+    let held = trail.cluster.database().await?;
+    ensure!(held.counted("audit_outbox").await? == 0, "not all numbered");
+
+    // What is kept elsewhere.
+    let kept = keep(&trail, "kept.checkpoint")?;
+    let kept = kept.to_str().context("a path")?;
+    let key = trail.says(&["key"])?;
+    let key = key.trim();
+    let first = trail.signed()?;
+    trail.says(&["verify"])?;
+    trail.says(&["verify", "--checkpoint", kept, "--key", key])?;
+    proofs_hold(&trail, kept)?;
+
+    // More is done; a person does something, too.
+    let on = ["maintenance", "on", "--reason", "audit"];
+    succeeded(&trail.cluster.certfleet(&on)?)?;
+    succeeded(&trail.cluster.certfleet(&["maintenance", "off"])?)?;
+    let events = trail.until("maintenance.end").await?;
+    let begun = events
+        .iter()
+        .find(|entry| entry["event"]["act"] == "maintenance.begin")
+        .context("no maintenance")?;
+    let actor = begun["event"]["actor"].as_str().unwrap_or_default();
+    ensure!(actor.starts_with("operator/"), "{begun}");
+    let news = trail.says(&["verify", "--since", kept, "--key", key, "--json"])?;
+    let news: Value = serde_json::from_str(&news)?;
+    let read = news["entries"].as_u64().unwrap_or(0) - first as u64;
+    ensure!(news["read"] == read && read > 0, "{news}");
+    let servers = trail.says(&["list-servers"])?;
+    ensure!(servers.contains("worker"), "{servers}");
+
+    tampering_is_found_out(&trail, &held, kept, key).await
+}
+
+fn keep(trail: &Trail, name: &str) -> Result<PathBuf> {
+    let path = trail.cluster.data().join(name);
+    fs::write(&path, trail.says(&["checkpoint"])?)?;
+    Ok(path)
+}
+
+fn acts_are_there(events: &[Value]) -> Result<()> {
+    for (number, entry) in events.iter().enumerate() {
+        ensure!(entry["number"] == number, "{entry}");
+    }
+    for (act, actor) in [
+        ("authority.create", "operator/"),
+        ("audit.create-key", "service/worker"),
+        ("account.create", "key/"),
+        ("order.create", "account/"),
+        ("challenge.decide", "service/worker"),
+        ("order.finalize", "account/"),
+        ("certificate.issue", "service/worker"),
+        ("certificate.revoke", "account/"),
+    ] {
+        let found = events.iter().find(|entry| entry["event"]["act"] == act);
+        let event = &found.with_context(|| format!("{act} is not on record"))?["event"];
+        let by = event["actor"].as_str().unwrap_or_default();
+        ensure!(by.starts_with(actor), "{event}");
+        ensure!(event["outcome"] == "done", "{event}");
+        if actor.starts_with("account/") {
+            ensure!(event["address"] == "127.0.0.1", "{event}");
+            ensure!(event["request"].is_string(), "{event}");
+        }
+    }
+    Ok(())
+}
+
+fn proofs_hold(trail: &Trail, kept: &str) -> Result<()> {
+    let entry = trail.says(&["prove", "--entry", "1"])?;
+    ensure!(entry.lines().count() > 1, "{entry}");
+    let extends = trail.says(&["prove", "--extends", kept])?;
+    ensure!(!extends.is_empty(), "nothing");
+    Ok(())
+}
+
+async fn tampering_is_found_out(
+    trail: &Trail,
+    held: &Database,
+    kept: &str,
+    key: &str,
+) -> Result<()> {
+    // Nothing else is to come meanwhile.
+    let blocks = held.find("audit_log", doc! {}).await?;
+    let first = &blocks[0];
+    let at = doc! { "_id": first.get("_id").context("an id")? };
+
+    // An entry is changed.
+    let line = first.get_array("events")?[0].as_str().context("a line")?;
+    let changed = line.replace("\"done\"", "\"refused\"");
+    ensure!(changed != line, "{line}");
+    set(trail, &at, "events.0", changed).await?;
+    trail.is_found_out(&[], "entry 0 was changed")?;
+    trail.is_found_out(&["--checkpoint", kept], "entry 0 was changed")?;
+    set(trail, &at, "events.0", 7).await?;
+    trail.is_found_out(&[], "audit_log")?;
+    set(trail, &at, "events.0", line).await?;
+    trail.says(&["verify"])?;
+
+    // A block is taken out, and the last one as well.
+    trail.log().delete_one(at.clone()).await?;
+    trail.is_found_out(&[], "missing")?;
+    trail.log().insert_one(first).await?;
+    trail.says(&["verify"])?;
+
+    // The end is cut off, and all that the database says of it with it: only what was kept elsewhere tells.
+    let forged = ["audit_log", "audit_checkpoints", "audit_state"];
+    for collection in forged {
+        let collection = trail.raw.collection::<Document>(collection);
+        collection.delete_many(doc! {}).await?;
+    }
+    trail.is_found_out(&["--checkpoint", kept, "--key", key], "")
+}
+
+async fn set(trail: &Trail, at: &Document, field: &str, value: impl Into<Bson>) -> Result<()> {
+    let update = doc! { "$set": { field: value.into() } };
+    let done = trail.log().update_one(at.clone(), update).await?;
+    ensure!(done.matched_count == 1, "nothing at {at}");
+    Ok(())
+}
