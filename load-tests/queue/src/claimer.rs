@@ -5,9 +5,10 @@ use std::time::Duration;
 use anyhow::{Context as _, Result};
 use certfleet_domain::{ServerId, SystemClock, SystemRng};
 use certfleet_jobs::{JobKind, Lane, Room};
+use certfleet_queue_load::ground;
 use clap::Args;
 
-use crate::{ground, say};
+use crate::say;
 
 /// The variable with the connection string: arguments are there for all to see.
 pub const URI: &str = "CERTFLEET_QUEUE_LOAD_URI";

@@ -9,7 +9,7 @@ use mongodb::bson::{DateTime, Document, doc};
 use tokio::time::Instant;
 
 use crate::claimer::LEASE;
-use crate::ground::Space;
+use certfleet_queue_load::ground::Space;
 
 /// How many documents are inserted together.
 const TOGETHER: usize = 10_000;

@@ -4,7 +4,6 @@
 //! figure is all jobs over the time from the word "go" until the last of them has found nothing more.
 
 mod claimer;
-mod ground;
 mod idle;
 mod wake_up;
 
@@ -21,8 +20,8 @@ use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::process::{Child, Command};
 use tokio::time::Instant;
 
+use certfleet_queue_load::ground::{Ground, Space};
 use claimer::ClaimerArgs;
-use ground::{Ground, Space};
 
 /// How many jobs so many processes claim, and how soon a job is started.
 #[derive(Parser)]

@@ -10,7 +10,7 @@ use hdrhistogram::Histogram;
 use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 
-use crate::ground::{Space, connect, job};
+use certfleet_queue_load::ground::{Space, connect, job};
 
 const PATIENCE: Duration = Duration::from_secs(5);
 
