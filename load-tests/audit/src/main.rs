@@ -37,7 +37,9 @@ fn main() -> ExitCode {
     let cli = Cli::parse();
     let done = Runtime::new()
         .map_err(anyhow::Error::from)
-        .and_then(|runtime| runtime.block_on(measure(&cli)));
+        .and_then(|runtime| {
+            runtime.block_on(Ground::lend(async |ground| measure(ground, &cli).await))
+        });
     match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
@@ -48,20 +50,7 @@ fn main() -> ExitCode {
     }
 }
 
-async fn measure(cli: &Cli) -> Result<()> {
-    let mut ground = Ground::prepare().await?;
-    let outcome = tokio::select! {
-        outcome = measure_on(&mut ground, cli) => outcome,
-        interrupted = tokio::signal::ctrl_c() => {
-            interrupted?;
-            Err(anyhow::anyhow!("interrupted"))
-        }
-    };
-    ground.end().await?;
-    outcome
-}
-
-async fn measure_on(ground: &mut Ground, cli: &Cli) -> Result<()> {
+async fn measure(ground: &mut Ground, cli: &Cli) -> Result<()> {
     let mut table = Table::new();
     table.load_preset(ASCII_MARKDOWN).set_header([
         "entries",

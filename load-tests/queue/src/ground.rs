@@ -46,8 +46,22 @@ pub async fn connect(uri: &str, database: &str) -> Result<Store> {
 }
 
 impl Ground {
+    /// Starts it, does the work on it, and stops it: when the work is done, or is interrupted.
+    pub async fn lend(work: impl AsyncFnOnce(&mut Self) -> Result<()>) -> Result<()> {
+        let mut ground = Self::prepare().await?;
+        let outcome = tokio::select! {
+            outcome = work(&mut ground) => outcome,
+            interrupted = tokio::signal::ctrl_c() => {
+                interrupted?;
+                Err(anyhow::anyhow!("interrupted"))
+            }
+        };
+        ground.end().await?;
+        outcome
+    }
+
     /// Starts it, in a temporary directory.
-    pub async fn prepare() -> Result<Self> {
+    async fn prepare() -> Result<Self> {
         let directory = tempfile::Builder::new()
             .prefix("certfleet-queue-")
             .tempdir()?;
@@ -76,7 +90,7 @@ impl Ground {
     }
 
     /// Stops it, and removes its data.
-    pub async fn end(self) -> Result<()> {
+    async fn end(self) -> Result<()> {
         self.cluster.stop().await?;
         Ok(self.directory.close()?)
     }

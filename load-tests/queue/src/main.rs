@@ -75,7 +75,7 @@ fn main() -> ExitCode {
     let done = runtime.block_on(async {
         match cli.command {
             Some(Inner::Claimer(arguments)) => claimer::run(arguments).await,
-            None => measure(&cli.load).await,
+            None => Ground::lend(async |ground| measure(ground, &cli.load).await).await,
         }
     });
     match done {
@@ -94,20 +94,7 @@ fn say(line: &str) -> Result<()> {
     Ok(writeln!(std::io::stdout().lock(), "{line}")?)
 }
 
-async fn measure(load: &LoadArgs) -> Result<()> {
-    let mut ground = Ground::prepare().await?;
-    let outcome = tokio::select! {
-        outcome = measure_on(&mut ground, load) => outcome,
-        interrupted = tokio::signal::ctrl_c() => {
-            interrupted?;
-            Err(anyhow::anyhow!("interrupted"))
-        }
-    };
-    ground.end().await?;
-    outcome
-}
-
-async fn measure_on(ground: &mut Ground, load: &LoadArgs) -> Result<()> {
+async fn measure(ground: &mut Ground, load: &LoadArgs) -> Result<()> {
     let mut table = Table::new();
     table
         .load_preset(ASCII_MARKDOWN)
