@@ -12,15 +12,19 @@
 mod checkpoint;
 mod event;
 mod hash;
+mod key;
 mod log;
 mod proof;
+mod signer;
 mod tree;
 mod verify;
 
-pub use checkpoint::{Checkpoint, CheckpointError, CheckpointKey, CheckpointSigner, InvalidKey};
+pub use checkpoint::{Checkpoint, CheckpointError};
 pub use event::{Act, Actor, Event, Outcome, Sender};
 pub use hash::Hash;
+pub use key::{CheckpointKey, InvalidKey};
 pub use log::Head;
 pub use proof::{consistency, inclusion, proves_consistency, proves_inclusion};
+pub use signer::CheckpointSigner;
 pub use tree::Frontier;
 pub use verify::{Tampering, Verifier};
