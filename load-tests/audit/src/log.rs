@@ -6,7 +6,7 @@ use anyhow::{Context as _, Result};
 use certfleet_audit::{Act, Actor, CheckpointSigner, Event, Sender};
 use certfleet_domain::{OrderId, ServerId, SystemClock, SystemRng};
 use certfleet_queue_load::ground::Space;
-use certfleet_storage::{Sequenced, Store, Unit};
+use certfleet_storage::{Store, Unit};
 use futures_util::future::try_join_all;
 use tempfile::TempDir;
 use tokio::time::Instant;
@@ -51,7 +51,7 @@ impl Log {
             there = end;
             recorded += began.elapsed().as_secs_f64();
             let began = Instant::now();
-            while let Sequenced::Some(_) = audit.sequence().await? {}
+            audit.sequence_waiting().await?;
             numbered += began.elapsed().as_secs_f64();
             let head = audit.head().await?;
             let note = signer.sign(&head);

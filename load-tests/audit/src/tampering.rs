@@ -20,11 +20,12 @@ enum Tampering {
     DropBlock,
     Rewrite,
     CutTail,
+    Append,
     ForgeCheckpoint,
 }
 
 impl Tampering {
-    const ALL: [Self; 8] = [
+    const ALL: [Self; 9] = [
         Self::Edit,
         Self::Delete,
         Self::Swap,
@@ -32,6 +33,7 @@ impl Tampering {
         Self::DropBlock,
         Self::Rewrite,
         Self::CutTail,
+        Self::Append,
         Self::ForgeCheckpoint,
     ];
 
@@ -44,6 +46,7 @@ impl Tampering {
             Self::DropBlock => "a block is taken out",
             Self::Rewrite => "an entry is edited, the chain made anew",
             Self::CutTail => "the tail is cut, with its head and checkpoints",
+            Self::Append => "a block is put after the end",
             Self::ForgeCheckpoint => "a checkpoint is forged",
         }
     }
@@ -133,6 +136,15 @@ impl Scene {
             }
             Tampering::Rewrite => return self.rewrite().await,
             Tampering::CutTail => return self.cut().await,
+            Tampering::Append => {
+                let size = self.head.get_i64("size")?;
+                let mut block = block.clone();
+                block.insert("_id", size);
+                collection(&self.database, "audit_log")
+                    .insert_one(block)
+                    .await?;
+                return Ok(format!("entry {size} is not of the log"));
+            }
             Tampering::ForgeCheckpoint => return self.forge().await,
         }
         self.replace(first, &lines, &kept).await?;

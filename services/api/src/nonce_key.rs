@@ -1,7 +1,8 @@
 //! The key that nonces are minted with: made once, sealed, the same on every replica.
 
 use certfleet_acme::{NonceKey, NonceKeys};
-use certfleet_domain::SystemRng;
+use certfleet_audit::Sender;
+use certfleet_domain::{Clock, ServerId, SystemRng};
 use certfleet_secrets::{Purpose, Secret};
 use certfleet_storage::{SecretName, Store, Vault};
 use rand::RngCore;
@@ -11,10 +12,20 @@ const ID: u8 = 1;
 const NAME: SecretName = SecretName::NonceKey(ID);
 
 /// The cluster's nonce keys. The first replica ever to ask makes the key; of several at once, one does.
-pub async fn load(store: &Store, vault: &Vault) -> anyhow::Result<NonceKeys> {
-    let secret = match vault.open(&NAME, Purpose::MintNonces).await? {
-        Some(secret) => secret,
-        None => make(store, vault).await?,
+pub async fn load(
+    store: &Store,
+    vault: &Vault,
+    clock: &dyn Clock,
+    server: ServerId,
+) -> anyhow::Result<NonceKeys> {
+    let secret = if let Some(secret) = vault.open(&NAME, Purpose::MintNonces).await? {
+        secret
+    } else {
+        let (secret, purpose) = (random_octets(), Purpose::MintNonces);
+        let sender = Sender::service(server, "api");
+        vault
+            .make(store, &NAME, purpose, &secret, &sender, clock)
+            .await?
     };
     let octets: &[u8; 32] = secret
         .expose()
@@ -23,16 +34,8 @@ pub async fn load(store: &Store, vault: &Vault) -> anyhow::Result<NonceKeys> {
     Ok(NonceKeys::new(NonceKey::new(ID, octets), Vec::new())?)
 }
 
-async fn make(store: &Store, vault: &Vault) -> anyhow::Result<Secret> {
+fn random_octets() -> Secret {
     let mut octets = vec![0; 32];
     SystemRng.fill_bytes(&mut octets);
-    let unit = vault
-        .insert(&NAME, &Secret::new(octets), &mut SystemRng)
-        .await?;
-    match store.commit(unit).await {
-        Ok(()) => tracing::info!("made the key that nonces are minted with"),
-        Err(error) if error.is_conflict() => {}
-        Err(error) => return Err(error.into()),
-    }
-    Ok(vault.require(&NAME, Purpose::MintNonces).await?)
+    Secret::new(octets)
 }

@@ -55,7 +55,7 @@ pub async fn serve(context: Context<ApiSettings>) -> anyhow::Result<()> {
     let app = App::new(Parts {
         feed: JobFeed::of_finished(store.database(), background.clone()),
         authorities: Authorities::new(store.authorities.clone()),
-        nonce_keys: nonce_key::load(&store, &vault).await?,
+        nonce_keys: nonce_key::load(&store, &vault, clock.as_ref(), context.server_id).await?,
         guard: PressureGuard::new(Arc::clone(store.pool())),
         limits: RateLimits::new(
             context.limits.clone(),

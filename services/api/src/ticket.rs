@@ -66,10 +66,10 @@ impl Ticket {
     ///
     /// A further act of the same request is done by itself.
     pub async fn act(&self, app: &App, unit: Unit, deed: Deed) -> Result<(), CommitError> {
-        let unit = match self.0.sender.get() {
-            Some(sender) => unit.recording(&deed.by(app, sender))?,
-            None => unit,
-        };
+        let sender = self.0.sender.get().ok_or_else(|| {
+            StorageError::Unrecordable("nobody has signed the request".to_owned())
+        })?;
+        let unit = unit.recording(&deed.by(app, sender))?;
         match self.take() {
             Stage::Held(nonce) => {
                 let fate = app.store.nonces.spend_with(nonce.id(), unit).await;

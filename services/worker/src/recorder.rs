@@ -3,7 +3,7 @@
 use std::fmt::Display;
 use std::sync::Arc;
 
-use certfleet_audit::{Act, Actor, Event, Outcome, Sender};
+use certfleet_audit::{Act, Event, Outcome, Sender};
 use certfleet_domain::{
     Authorization, Certificate, ChallengeId, Clock, EventId, ServerId, SystemRng,
 };
@@ -11,19 +11,15 @@ use certfleet_validation::ValidationError;
 
 /// What a worker puts on record of its acts.
 pub struct Recorder {
-    sender: Sender,
+    /// The worker, as it stands on record.
+    pub sender: Sender,
     clock: Arc<dyn Clock>,
 }
 
 impl Recorder {
     /// Of the process with this id.
     pub fn new(server: ServerId, clock: Arc<dyn Clock>) -> Self {
-        let sender = Sender {
-            server,
-            actor: Actor::Service("worker"),
-            address: None,
-            request: None,
-        };
+        let sender = Sender::service(server, "worker");
         Self { sender, clock }
     }
 
@@ -71,7 +67,7 @@ impl Recorder {
     }
 
     /// An act on `target`, such as `certificate/<id>`, that ended so.
-    pub fn event(
+    fn event(
         &self,
         act: Act,
         target: impl Display,

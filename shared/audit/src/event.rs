@@ -71,8 +71,8 @@ acts! {
     ResumeJobs = "jobs.resume",
     /// A name that was paused was let free.
     LiftPause = "limits.lift",
-    /// The key that checkpoints are signed with was made.
-    CreateCheckpointKey = "audit.create-key",
+    /// A secret that the whole cluster shares was made by a service.
+    CreateSecret = "secret.create",
 }
 
 impl fmt::Display for Act {
@@ -134,6 +134,18 @@ pub struct Sender {
     pub address: Option<IpAddr>,
     /// The request's id, by which its log lines are found.
     pub request: Option<String>,
+}
+
+impl Sender {
+    /// A service, by itself.
+    pub fn service(server: ServerId, name: &'static str) -> Self {
+        Self {
+            server,
+            actor: Actor::Service(name),
+            address: None,
+            request: None,
+        }
+    }
 }
 
 /// An act, as it is recorded. Its [`line`](Self::line) is what is hashed, stored and exported.

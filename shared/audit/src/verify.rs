@@ -49,6 +49,12 @@ pub enum Tampering {
         /// The last that there was.
         last: u64,
     },
+    /// There is something after the end of the log.
+    #[error("entry {number} is not of the log, which ends before it")]
+    Beyond {
+        /// The number that it is kept under.
+        number: u64,
+    },
     /// What the database holds for the end of the log is not its end.
     #[error("the log's head is not the end of the log, which has {size} entries")]
     Head {

@@ -40,9 +40,9 @@ pub enum StorageError {
     /// A value cannot be written as BSON.
     #[error("cannot be written as BSON: {0}")]
     Encode(#[from] bson::error::Error),
-    /// An event cannot be written as JSON.
-    #[error("an event cannot be put on record: {0}")]
-    Unrecordable(serde_json::Error),
+    /// An act cannot be put on record, and so is not done.
+    #[error("an act cannot be put on record: {0}")]
+    Unrecordable(String),
     /// A transaction did not go through in its time.
     #[error("transaction {name} did not go through in {seconds} s: {last}")]
     TransactionTimeout {

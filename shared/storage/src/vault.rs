@@ -3,13 +3,14 @@
 use std::fmt;
 use std::sync::Arc;
 
-use certfleet_domain::{AuthorityName, IssuerId};
+use certfleet_audit::{Act, Event, Sender};
+use certfleet_domain::{AuthorityName, Clock, IssuerId, SystemRng};
 use certfleet_secrets::{
     Keyring, MalformedSealed, OpenError, Place, Purpose, SealError, Sealed, Secret,
 };
 use rand::RngCore;
 
-use crate::error::StorageError;
+use crate::error::{CommitError, StorageError};
 use crate::group::Unit;
 use crate::repositories::SealedSecrets;
 use crate::store::Store;
@@ -124,6 +125,32 @@ impl Vault {
             &sealed.kek().to_string(),
             sealed.as_bytes(),
         ))
+    }
+
+    /// Makes a secret that the whole cluster shares, on record, and opens it. Of several that make it at once one does, and
+    /// all open that one.
+    pub async fn make(
+        &self,
+        store: &Store,
+        name: &SecretName,
+        purpose: Purpose,
+        secret: &Secret,
+        sender: &Sender,
+        clock: &dyn Clock,
+    ) -> Result<Secret, VaultError> {
+        let event = Event::new(
+            sender,
+            Act::CreateSecret,
+            format_args!("secret/{name}"),
+            clock,
+        );
+        let unit = self.insert(name, secret, &mut SystemRng).await?;
+        match store.commit(unit.recording(&event)?).await {
+            Ok(()) => tracing::info!(%name, "made a secret"),
+            Err(CommitError::Storage(error)) => return Err(error.into()),
+            Err(CommitError::Duplicate { .. } | CommitError::Changed { .. }) => {}
+        }
+        self.require(name, purpose).await
     }
 
     /// The unit that stores a secret in place of what is there under its name, if anything is.

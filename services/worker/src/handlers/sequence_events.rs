@@ -1,11 +1,10 @@
 //! Gives the events of the audit trail their numbers, and signs what is new.
 
-use certfleet_audit::{Act, CheckpointSigner, Outcome};
+use certfleet_audit::CheckpointSigner;
 use certfleet_crash_points::{CrashPoint, reach};
-use certfleet_domain::SystemRng;
 use certfleet_jobs::Lease;
 use certfleet_secrets::{Purpose, Secret};
-use certfleet_storage::{SecretName, Sequenced, Unit};
+use certfleet_storage::{SecretName, Unit};
 
 use super::{HandlerError, Handlers};
 
@@ -14,13 +13,7 @@ impl Handlers {
         let audit = self.store.audit();
         // First: a log with entries and without a key is one whose key was taken away.
         let signer = self.checkpoint_signer().await?;
-        let mut numbered = 0;
-        while let Sequenced::Some(events) = audit.sequence().await? {
-            numbered += events;
-        }
-        if numbered > 0 {
-            tracing::debug!(numbered, "events of the audit trail have their numbers");
-        }
+        audit.sequence_waiting().await?;
         self.sign_what_is_new(&signer).await?;
         self.finish(lease, Unit::default()).await
     }
@@ -77,22 +70,11 @@ impl Handlers {
     async fn make_checkpoint_key(&self, name: &SecretName) -> Result<Secret, HandlerError> {
         let key = CheckpointSigner::generate()
             .map_err(|_| HandlerError::Passing("no key can be made".to_owned()))?;
-        let event = self.recorder.event(
-            Act::CreateCheckpointKey,
-            format_args!("secret/{name}"),
-            Outcome::Done,
-            "",
-        );
-        let unit = self
+        let (secret, purpose) = (Secret::new(key), Purpose::SignCheckpoint);
+        let (sender, clock) = (&self.recorder.sender, self.clock.as_ref());
+        let made = self
             .vault
-            .insert(name, &Secret::new(key), &mut SystemRng)
-            .await?
-            .recording(&event)?;
-        match self.store.commit(unit).await {
-            Ok(()) => tracing::info!("made the key that the audit trail is signed with"),
-            Err(error) if error.is_conflict() => {}
-            Err(error) => return Err(HandlerError::Passing(error.to_string())),
-        }
-        Ok(self.vault.require(name, Purpose::SignCheckpoint).await?)
+            .make(&self.store, name, purpose, &secret, sender, clock);
+        Ok(made.await?)
     }
 }

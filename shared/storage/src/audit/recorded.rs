@@ -30,7 +30,9 @@ pub(crate) async fn recorded(
     event: &Event,
     metrics: &Metrics,
 ) -> Result<bool, StorageError> {
-    let line = event.line().map_err(StorageError::Unrecordable)?;
+    let line = event
+        .line()
+        .map_err(|error| StorageError::Unrecordable(error.to_string()))?;
     let entry = outbox::document(&[&line]);
     let name = collection.namespace().db;
     let client = collection.client();

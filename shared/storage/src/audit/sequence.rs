@@ -12,46 +12,54 @@ use super::{AuditLog, read};
 use crate::error::StorageError;
 use crate::tx::{Abort, Body, run_tx};
 
-/// The most documents that one step takes out of the outbox.
-const STEP: i64 = 200;
+/// A step takes documents out of the outbox until it has so many events: its transaction is to be short, and its memory
+/// bounded, whatever waits.
+const ENOUGH: u64 = 2_048;
 
 /// What one step did.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Sequenced {
-    /// So many events got their numbers; there may be more.
-    Some(usize),
-    /// There was nothing without a number.
-    Nothing,
+    /// So many events got their numbers; more wait.
+    Some(u64),
+    /// So many got theirs, or none; no more were waiting.
+    All(u64),
     /// Another sequencer was faster; nothing was done.
     TooLate,
 }
 
 impl AuditLog {
+    /// Gives the events that wait for a number theirs, unless another is at it. What comes meanwhile is left: where there is
+    /// always something, this would never end.
+    pub async fn sequence_waiting(&self) -> Result<(), StorageError> {
+        while let Sequenced::Some(_) = self.sequence().await? {}
+        Ok(())
+    }
+
     /// One step: gives the oldest events without a number theirs.
     pub async fn sequence(&self) -> Result<Sequenced, StorageError> {
         let before = self.head().await?;
-        let found: Vec<Document> = self
-            .outbox()
-            .find(doc! {})
-            .sort(doc! { "_id": 1 })
-            .limit(STEP)
-            .await?
-            .try_collect()
-            .await?;
-        if found.is_empty() {
-            return Ok(Sequenced::Nothing);
-        }
+        let mut found = self.outbox().find(doc! {}).sort(doc! { "_id": 1 }).await?;
         let mut after = before.clone();
+        let mut taken = Vec::new();
         let mut blocks = Vec::new();
         let mut block = read::Building::at(before.size());
-        for document in &found {
-            for line in lines(document)? {
+        let mut more = false;
+        while let Some(document) = found.try_next().await? {
+            if after.size() - before.size() >= ENOUGH {
+                more = true;
+                break;
+            }
+            for line in lines(&document)? {
                 if block.is_full() {
                     blocks.push(block.document());
                     block = read::Building::at(after.size());
                 }
                 block.push(line, after.append(line.as_bytes()));
             }
+            taken.extend(document.get("_id").cloned());
+        }
+        if taken.is_empty() {
+            return Ok(Sequenced::All(0));
         }
         blocks.push(block.document());
         let events = after.size() - before.size();
@@ -59,10 +67,7 @@ impl AuditLog {
             outbox: self.outbox(),
             log: self.log(),
             state: self.state(),
-            taken: found
-                .iter()
-                .filter_map(|one| one.get("_id").cloned())
-                .collect(),
+            taken,
             blocks,
             before,
             after,
@@ -70,9 +75,8 @@ impl AuditLog {
         reach(CrashPoint::EventsNumbered);
         let client = self.database.client();
         match run_tx(client, &self.metrics, "audit-sequence", &mut step).await? {
-            Ok(()) => Ok(Sequenced::Some(
-                usize::try_from(events).unwrap_or(usize::MAX),
-            )),
+            Ok(()) if more => Ok(Sequenced::Some(events)),
+            Ok(()) => Ok(Sequenced::All(events)),
             Err(TooLate) => Ok(Sequenced::TooLate),
         }
     }

@@ -80,7 +80,9 @@ impl Unit {
 
     /// Puts an act on record if the unit is applied, and only then.
     pub fn recording(mut self, event: &Event) -> Result<Self, StorageError> {
-        let line = event.line().map_err(StorageError::Unrecordable)?;
+        let line = event
+            .line()
+            .map_err(|error| StorageError::Unrecordable(error.to_string()))?;
         self.events.push(line);
         Ok(self)
     }

@@ -3,16 +3,19 @@
 
 use std::collections::BTreeSet;
 
-use certfleet_audit::{Head, Verifier};
+use certfleet_audit::{CheckpointSigner, Head, Verifier};
 use certfleet_jobs::JobKind;
 use certfleet_storage::collections::{AUDIT_LOG, AUDIT_OUTBOX};
 use certfleet_storage::{CommitError, Sequenced, Store};
 use futures_util::TryStreamExt;
 use futures_util::future::join_all;
+use mongodb::bson::oid::ObjectId;
 use mongodb::bson::{Document, doc};
 
 use crate::jobs::job;
-use crate::support::{Space, event, space};
+use tokio::time::sleep;
+
+use crate::support::{PATIENCE, Space, event, space};
 
 /// Does something that is put on record; gives the record.
 async fn act(store: &Store) -> String {
@@ -25,7 +28,8 @@ async fn act(store: &Store) -> String {
 
 /// Numbers all that there is.
 async fn sequence_all(store: &Store) {
-    while store.audit().sequence().await.expect("a step") != Sequenced::Nothing {}
+    let done = store.audit().sequence_waiting().await;
+    done.expect("numbered");
 }
 
 /// The lines of the log, which is held to be one chain from its beginning to its head.
@@ -71,7 +75,7 @@ async fn four_writers_and_four_sequencers_make_one_chain() {
         let mut steps = 0;
         while store.audit().head().await.expect("a head").size() < 4 * ACTS as u64 {
             let done = store.audit().sequence().await.expect("a step");
-            steps += usize::from(matches!(done, Sequenced::Some(_)));
+            steps += usize::from(done != Sequenced::TooLate);
         }
         steps
     }));
@@ -89,18 +93,13 @@ async fn a_sequencer_that_comes_late_gets_nothing_in() {
     for round in 1..=3 {
         act(&space.store).await;
         let (one, other) = (space.another().await, space.another().await);
-        // Whichever is the first at the head stands still before it gets there.
-        let paused = doc! { "blockConnection": true, "blockTimeMS": 1_000 };
-        let both = async {
-            let (one, other) = (one.audit(), other.audit());
-            tokio::join!(one.sequence(), other.sequence())
-        };
+        let (late, early) = (one.audit(), other.audit());
         // The first head is inserted; from then on it is updated.
         let command = if round == 1 { "insert" } else { "update" };
-        let (one, other) = space.under(&[command], paused, 1, both).await;
-        let mut outcomes = [one.expect("a step"), other.expect("a step")];
-        outcomes.sort_by_key(|outcome| *outcome == Sequenced::TooLate);
-        assert_eq!(outcomes, [Sequenced::Some(1), Sequenced::TooLate]);
+        let overtaken = space.overtaken(command, late.sequence(), early.sequence());
+        let (late, early) = Box::pin(overtaken).await;
+        assert_eq!(late.expect("a step"), Sequenced::TooLate);
+        assert_eq!(early.expect("a step"), Sequenced::All(1));
         assert_eq!(verified(&space.store).await.len(), round);
     }
 }
@@ -124,9 +123,97 @@ async fn a_step_that_is_sent_again_is_taken_once() {
         let step = space
             .under(&[command], fault, times, audit.sequence())
             .await;
-        assert_eq!(step.expect(&case), Sequenced::Some(2), "{case}");
+        assert_eq!(step.expect(&case), Sequenced::All(2), "{case}");
         assert_eq!(verified(&space.store).await, acts, "{case}");
-        assert_eq!(audit.sequence().await.expect(&case), Sequenced::Nothing);
+        assert_eq!(audit.sequence().await.expect(&case), Sequenced::All(0));
+    }
+}
+
+/// So that a transaction stays short whatever has piled up, and a run ends though acts never do.
+#[tokio::test]
+async fn a_step_is_bounded_and_says_whether_more_were_waiting() {
+    let space = space().await;
+    let outbox = space.raw(AUDIT_OUTBOX);
+    for _ in 0..5 {
+        let lines: Vec<String> = (0..1_000)
+            .map(|_| event().line().expect("a line"))
+            .collect();
+        let waiting = doc! { "_id": ObjectId::new(), "events": lines };
+        outbox.insert_one(waiting).await.expect("written");
+    }
+    let audit = space.store.audit();
+    for due in [
+        Sequenced::Some(3_000),
+        Sequenced::All(2_000),
+        Sequenced::All(0),
+    ] {
+        assert_eq!(audit.sequence().await.expect("a step"), due);
+    }
+    assert_eq!(verified(&space.store).await.len(), 5_000);
+}
+
+/// Or nothing would ever be signed where there is always something to do.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_ends_though_acts_never_do() {
+    let space = space().await;
+    let writers = join_all((0..8).map(|_| space.another())).await;
+    let acting = join_all(writers.iter().map(async |store| {
+        loop {
+            act(store).await;
+        }
+    }));
+    let runs = async {
+        let mut size = 0;
+        while size < 1_000 {
+            sequence_all(&space.store).await;
+            size = space.store.audit().head().await.expect("a head").size();
+        }
+    };
+    tokio::select! {
+        () = runs => {}
+        _ = acting => {}
+        () = sleep(PATIENCE) => panic!("the run follows the acts for ever"),
+    }
+}
+
+#[tokio::test]
+async fn of_two_keys_and_of_two_checkpoints_the_first_is_kept() {
+    let space = space().await;
+    let audit = space.store.audit();
+    let signer = || {
+        let key = CheckpointSigner::generate().expect("a key");
+        CheckpointSigner::new("certfleet/test", &key).expect("a key")
+    };
+    let (one, other) = (signer(), signer());
+    let kept = audit.keep_key(&one.key()).await.expect("kept");
+    assert_eq!(kept, one.key());
+    let kept = audit.keep_key(&other.key()).await.expect("a look");
+    assert_eq!(kept, one.key());
+    act(&space.store).await;
+    sequence_all(&space.store).await;
+    let head = audit.head().await.expect("a head");
+    for signer in [&one, &other] {
+        let note = signer.sign(&head);
+        audit.keep_checkpoint(&note, &head).await.expect("kept");
+    }
+    let last = audit.last_checkpoint().await.expect("a look");
+    assert_eq!(last.expect("one").note, one.sign(&head));
+}
+
+#[tokio::test]
+async fn a_switch_that_is_sent_again_is_on_record_once() {
+    let space = space().await;
+    let (kind, board) = (JobKind::SignCertificate, &space.store.switches);
+    let mut records = Vec::new();
+    for (command, fault, times) in crate::faults::of_a_transaction() {
+        let case = format!("{command}: {fault}, {times} times");
+        let event = event();
+        let pause = board.pause(kind, &event);
+        let paused = space.under(&[command], fault, times, pause).await;
+        paused.unwrap_or_else(|error| panic!("{case}: {error}"));
+        records.push(event.line().expect("a line"));
+        sequence_all(&space.store).await;
+        assert_eq!(verified(&space.store).await, records, "{case}");
     }
 }
 

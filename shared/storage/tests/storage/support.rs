@@ -13,7 +13,10 @@ use tokio::sync::Mutex;
 use tokio::time::{Instant, sleep};
 
 /// Longer than anything here takes on a busy machine.
-const PATIENCE: Duration = Duration::from_secs(30);
+pub const PATIENCE: Duration = Duration::from_secs(30);
+
+/// A server has one such point for all of its clients.
+static POINT: Mutex<()> = Mutex::const_new(());
 
 /// A database of its own, with the schema in place.
 pub struct Space {
@@ -61,7 +64,7 @@ impl Space {
     }
 
     /// Has the server fail the next `times` of these commands of this test's stores while `work` goes on, and makes sure that
-    /// it did.
+    /// it did. Of commands that come at the same moment it may fail one more than it should.
     pub async fn under<T>(
         &self,
         commands: &[&str],
@@ -69,22 +72,47 @@ impl Space {
         times: i64,
         work: impl Future<Output = T>,
     ) -> T {
-        // A server has one such point for all of its clients.
-        static POINT: Mutex<()> = Mutex::const_new(());
         let _alone = POINT.lock().await;
+        let before = self.fail(commands, fault, times).await;
+        let done = work.await;
+        self.ensure_failed(commands, before + times).await;
+        done
+    }
+
+    /// Has the server stand still for a second at the next such command, which is one of `late`'s, and only then begins with
+    /// `meanwhile`.
+    pub async fn overtaken<L, M>(
+        &self,
+        command: &str,
+        late: impl Future<Output = L>,
+        meanwhile: impl Future<Output = M>,
+    ) -> (L, M) {
+        let _alone = POINT.lock().await;
+        let still = doc! { "blockConnection": true, "blockTimeMS": 1_000 };
+        let entered = self.fail(&[command], still, 1).await + 1;
+        let meanwhile = async {
+            let wait = doc! {
+                "waitForFailPoint": "failCommand", "timesEntered": entered, "maxTimeMS": 30_000,
+            };
+            let admin = self.database.client().database("admin");
+            admin.run_command(wait).await.expect("it comes by");
+            meanwhile.await
+        };
+        let done = tokio::join!(late, meanwhile);
+        self.ensure_failed(&[command], entered).await;
+        done
+    }
+
+    async fn fail(&self, commands: &[&str], fault: Document, times: i64) -> i64 {
         let mut data = doc! { "failCommands": commands, "appName": self.database.name() };
         data.extend(fault);
-        let before = self
-            .point(doc! { "mode": { "times": times }, "data": data })
-            .await;
-        let done = work.await;
-        let after = self.point(doc! { "mode": "off" }).await;
-        assert_eq!(
-            after - before,
-            times,
-            "not so often did {commands:?} come by"
-        );
-        done
+        self.point(doc! { "mode": { "times": times }, "data": data })
+            .await
+    }
+
+    async fn ensure_failed(&self, commands: &[&str], due: i64) {
+        let count = self.point(doc! { "mode": "off" }).await;
+        assert_eq!(count, due, "not so often did {commands:?} come by");
     }
 
     /// Sets the point; gives how often it had the server fail until now.

@@ -53,13 +53,19 @@ pub async fn read_all(
     let mut verifier = Verifier::new(start, signed);
     let bar = bar(held.size().saturating_sub(begin));
     let mut blocks = store.audit().blocks_from(begin).await?;
-    while verifier.size() < held.size()
-        && let Some(block) = blocks.try_next().await.map_err(unreadable)?
-    {
+    while let Some(block) = blocks.try_next().await.map_err(unreadable)? {
         let events = block.events.len();
         // The one before the start, if there is nothing after it.
         if block.first + u64::try_from(events).unwrap_or(u64::MAX) <= begin {
             continue;
+        }
+        if verifier.size() >= held.size() {
+            // It was numbered since the head was read, or it was put there.
+            if store.audit().head().await?.size() <= block.first {
+                let number = block.first;
+                return Err(tampered(Tampering::Beyond { number }));
+            }
+            break;
         }
         let entries = block.events.iter().map(String::as_bytes);
         verifier
