@@ -72,24 +72,19 @@ impl Ground {
         self.await_successor(service, index, pid, BACK_WITHIN).await
     }
 
-    /// Waits until the others see a member again; if it was killed, the one with another pid than `killed`.
-    pub async fn member_back(
-        &self,
-        index: u32,
-        killed: Option<i32>,
-        within: Duration,
-    ) -> Result<()> {
+    /// Waits until a member that was killed has a successor that the others see again.
+    pub async fn member_back(&self, index: u32, before: i32, within: Duration) -> Result<()> {
         let until = Instant::now() + within;
         loop {
             if let Ok(member) = self.process("mongod", index)
-                && killed != Some(member.pid)
+                && member.pid != before
                 && Database::is_in_its_set(&member.management).await
             {
                 return Ok(());
             }
             ensure!(
                 Instant::now() < until,
-                "mongod {index} is not back after {within:?}"
+                "mongod {index} (pid {before}) is not back after {within:?}"
             );
             sleep(PAUSE).await;
         }

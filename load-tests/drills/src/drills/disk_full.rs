@@ -66,7 +66,7 @@ pub(crate) async fn run(setting: Setting) -> Result<Figures> {
             sleep(FULL_FOR.saturating_sub(began.elapsed())).await;
             fs::remove_file(filler)?;
             ground
-                .member_back(primary.index, Some(primary.pid), BACK_WITHIN)
+                .member_back(primary.index, primary.pid, BACK_WITHIN)
                 .await?;
             load.goes_on(ORDERS_BETWEEN, BACK_WITHIN).await?;
             let mut gaps = Spread::default();

@@ -94,7 +94,7 @@ async fn kill_primaries(ground: &Ground, until: Instant) -> Result<usize> {
         kills += 1;
         ground.primary_after(&database, &primary).await?;
         ground
-            .member_back(primary.index, Some(primary.pid), BACK_WITHIN)
+            .member_back(primary.index, primary.pid, BACK_WITHIN)
             .await?;
     }
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
-use bson::doc;
+use bson::{Document, doc};
 use certfleet_supervisor::{ProcessEntry, Signal};
 use certfleet_system_tests::{Database, Plan};
 use mongodb::Client;
@@ -77,7 +77,7 @@ async fn strike(ground: &Ground, database: &Database, fault: Fault) -> Result<()
             ground.signal("mongod", primary.index, Signal::SIGKILL)?;
             ground.primary_after(database, &primary).await?;
             ground
-                .member_back(primary.index, Some(primary.pid), BACK_WITHIN)
+                .member_back(primary.index, primary.pid, BACK_WITHIN)
                 .await
         }
         Fault::Pause => {
@@ -85,25 +85,34 @@ async fn strike(ground: &Ground, database: &Database, fault: Fault) -> Result<()
             sleep(STANDS_STILL).await;
             ground.signal("mongod", primary.index, Signal::SIGCONT)?;
             ground.primary_after(database, &primary).await?;
-            // One that goes on may have to roll back what nobody else had. A primary does not step down meanwhile: it
-            // waits for others that have all it has.
-            ground.member_back(primary.index, None, BACK_WITHIN).await
+            Ok(())
         }
         Fault::StepDown => {
             step_down(&primary).await?;
             ground.primary_after(database, &primary).await?;
-            Ok(())
+            may_be_elected(&primary).await
         }
     }
 }
 
 async fn step_down(primary: &ProcessEntry) -> Result<()> {
+    let command = doc! { "replSetStepDown": 30, "secondaryCatchUpPeriodSecs": 10 };
+    let done = of_member(primary, command).await;
+    done.context("it does not step down")
+}
+
+/// At once, and not after the 30 s: a primary does not step down while nobody else may be elected, and there are three.
+async fn may_be_elected(member: &ProcessEntry) -> Result<()> {
+    let done = of_member(member, doc! { "replSetFreeze": 0 }).await;
+    done.context("it cannot be elected again")
+}
+
+async fn of_member(member: &ProcessEntry, command: Document) -> Result<()> {
     let uri = format!(
         "{}/?directConnection=true",
-        primary.management.trim_end_matches('/')
+        member.management.trim_end_matches('/')
     );
     let client = Client::with_uri_str(uri).await?;
-    let command = doc! { "replSetStepDown": 60, "secondaryCatchUpPeriodSecs": 30 };
-    let done = client.database("admin").run_command(command).await;
-    done.map(|_| ()).context("it does not step down")
+    client.database("admin").run_command(command).await?;
+    Ok(())
 }
