@@ -2,13 +2,14 @@
 
 mod audit;
 mod authorities;
+mod forwarding;
 mod recovery;
 mod retention;
 
 use std::time::Duration;
 
 use certfleet_jobs::Job;
-use certfleet_service_kit::settings::Scheduler;
+use certfleet_service_kit::settings::{Scheduler, Siem};
 
 use crate::slot::Slot;
 
@@ -22,12 +23,16 @@ pub struct Duty {
     pub job: Box<dyn Fn(Slot) -> Job + Send + Sync>,
 }
 
-/// All duties there are.
-pub fn all(settings: &Scheduler) -> Vec<Duty> {
-    vec![
+/// All duties there are; whoever has nobody to send the audit trail to does not send it.
+pub fn all(settings: &Scheduler, siem: &Siem) -> Vec<Duty> {
+    let mut duties = vec![
         recovery::duty(),
         authorities::duty(),
         audit::duty(),
         retention::duty(settings),
-    ]
+    ];
+    if siem.url.is_some() {
+        duties.push(forwarding::duty());
+    }
+    duties
 }

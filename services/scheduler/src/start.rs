@@ -35,7 +35,7 @@ pub async fn schedule(context: Context<SchedulerSettings>) -> anyhow::Result<()>
     let office = office(
         &store,
         context.server_id,
-        duties::all(settings),
+        duties::all(settings, &context.settings.siem),
         metrics.clone(),
     );
     check_leader(&store, &office.leading, &context.health);

@@ -2,7 +2,7 @@
 
 use certfleet_domain::{AuthorityName, ChallengeKind};
 use certfleet_jobs::JobKind;
-use prometheus::{HistogramOpts, HistogramVec, IntCounterVec, Opts, Registry};
+use prometheus::{HistogramOpts, HistogramVec, IntCounter, IntCounterVec, Opts, Registry};
 use tokio::time::Instant;
 
 use crate::issuing::IssuingError;
@@ -14,6 +14,8 @@ pub struct Metrics {
     seconds: HistogramVec,
     challenges: IntCounterVec,
     signatures: IntCounterVec,
+    forwarded: IntCounter,
+    not_forwarded: IntCounter,
 }
 
 /// What came of a look at a challenge.
@@ -74,15 +76,27 @@ impl Metrics {
             ),
             &["authority", "result"],
         )?;
+        let forwarded = IntCounter::new(
+            "certfleet_audit_forwarded_total",
+            "Entries of the audit trail that a receiver has got",
+        )?;
+        let not_forwarded = IntCounter::new(
+            "certfleet_audit_forwarding_failures_total",
+            "Deliveries of the audit trail of which it is not known that they arrived",
+        )?;
         registry.register(Box::new(jobs.clone()))?;
         registry.register(Box::new(seconds.clone()))?;
         registry.register(Box::new(challenges.clone()))?;
         registry.register(Box::new(signatures.clone()))?;
+        registry.register(Box::new(forwarded.clone()))?;
+        registry.register(Box::new(not_forwarded.clone()))?;
         Ok(Self {
             jobs,
             seconds,
             challenges,
             signatures,
+            forwarded,
+            not_forwarded,
         })
     }
 
@@ -103,6 +117,16 @@ impl Metrics {
         self.signatures
             .with_label_values(&[authority.as_str(), result])
             .inc();
+    }
+
+    /// A receiver has got so many entries of the audit trail.
+    pub fn forwarded(&self, entries: usize) {
+        self.forwarded.inc_by(u64::try_from(entries).unwrap_or(0));
+    }
+
+    /// It is not known whether a receiver has got some.
+    pub fn not_forwarded(&self) {
+        self.not_forwarded.inc();
     }
 
     /// An attempt begins.

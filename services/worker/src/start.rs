@@ -51,6 +51,7 @@ pub async fn work(context: Context<WorkerSettings>) -> anyhow::Result<()> {
     let handlers = Handlers {
         issuing: Issuing::new(authorities, vault.clone(), metrics.clone()),
         validator: Validator::new(validation(&settings.validation)).context("validation")?,
+        siem: settings.siem.clone(),
         authorization_lifetime: settings.acme.authorization_lifetime,
         metrics: metrics.clone(),
         recorder: Recorder::new(context.server_id, Arc::clone(&clock)),

@@ -10,6 +10,7 @@
 //! Nothing here does IO.
 
 mod checkpoint;
+mod entry;
 mod event;
 mod hash;
 mod key;
@@ -20,6 +21,7 @@ mod tree;
 mod verify;
 
 pub use checkpoint::{Checkpoint, CheckpointError};
+pub use entry::Entry;
 pub use event::{Act, Actor, Event, Outcome, Sender};
 pub use hash::Hash;
 pub use key::{CheckpointKey, InvalidKey};

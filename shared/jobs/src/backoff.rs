@@ -42,6 +42,7 @@ impl Backoff {
             JobKind::RecoverWork
             | JobKind::CheckAuthorities
             | JobKind::SequenceEvents
+            | JobKind::ForwardEvents
             | JobKind::ApplyRetention => Self {
                 first: Duration::from_secs(1),
                 longest: Duration::from_secs(60),

@@ -70,6 +70,13 @@ pub enum Job {
         /// The first time since the run before at which one was due.
         since: i64,
     },
+    /// Send the events of the audit trail to whoever collects such things.
+    ForwardEvents {
+        /// When this run was due, in Unix seconds.
+        due: i64,
+        /// The first time since the run before at which one was due.
+        since: i64,
+    },
     /// Remove what has served its time.
     ApplyRetention {
         /// When this run was due, in Unix seconds: what has expired by then may go.
@@ -123,6 +130,7 @@ kinds! {
     RecoverWork = "recoverWork",
     CheckAuthorities = "checkAuthorities",
     SequenceEvents = "sequenceEvents",
+    ForwardEvents = "forwardEvents",
     ApplyRetention = "applyRetention",
 }
 
@@ -191,6 +199,7 @@ impl Job {
             Self::RecoverWork { .. }
             | Self::CheckAuthorities { .. }
             | Self::SequenceEvents { .. }
+            | Self::ForwardEvents { .. }
             | Self::ApplyRetention { .. } => None,
         }
     }
@@ -208,6 +217,7 @@ impl Job {
             Self::RecoverWork { due, .. } => format!("recover-work/{due}"),
             Self::CheckAuthorities { due, .. } => format!("check-authorities/{due}"),
             Self::SequenceEvents { due, .. } => format!("sequence-events/{due}"),
+            Self::ForwardEvents { due, .. } => format!("forward-events/{due}"),
             Self::ApplyRetention { due, .. } => format!("apply-retention/{due}"),
         })
     }

@@ -21,7 +21,7 @@ impl JobKind {
     /// The lane it goes in.
     pub fn lane(self) -> Lane {
         match self {
-            Self::ValidateChallenge => Lane::Outside,
+            Self::ValidateChallenge | Self::ForwardEvents => Lane::Outside,
             Self::SignCertificate
             | Self::IssueServerCertificate
             | Self::RecoverWork

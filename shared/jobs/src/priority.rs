@@ -25,6 +25,7 @@ impl JobKind {
             | Self::RecoverWork
             | Self::CheckAuthorities
             | Self::SequenceEvents
+            | Self::ForwardEvents
             | Self::ApplyRetention => Priority::Urgent,
             Self::ValidateChallenge | Self::SignCertificate => Priority::Ordinary,
         }

@@ -31,7 +31,7 @@ mod totals;
 pub mod tx;
 mod vault;
 
-pub use audit::{AuditLog, Block, Sequenced, SignedCheckpoint};
+pub use audit::{AuditLog, Block, Forwarded, Sequenced, SignedCheckpoint};
 pub use connect::ConnectSettings;
 pub use error::{CommitError, Corrupt, StorageError};
 pub use group::Unit;

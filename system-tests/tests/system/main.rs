@@ -22,6 +22,7 @@ mod refusals;
 mod reload;
 mod secrets;
 mod server_certificate;
+mod siem;
 mod support;
 mod switches;
 mod traces;

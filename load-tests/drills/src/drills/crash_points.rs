@@ -92,7 +92,7 @@ pub(crate) async fn run(setting: Setting) -> Result<Figures> {
             let mut rng = StdRng::seed_from_u64(setting.seed);
             let quotas = BUSY
                 .iter()
-                .map(|point| (*point, setting.scale.of(1, 65)))
+                .map(|point| (*point, setting.scale.of(1, 64)))
                 .chain(RARE.iter().map(|point| (*point, setting.scale.of(1, 5))))
                 .collect();
             let began = Instant::now();
@@ -109,23 +109,13 @@ pub(crate) async fn run(setting: Setting) -> Result<Figures> {
                     began.elapsed().as_secs()
                 ),
             );
-            let times = setting.scale.of(1, 5);
-            for point in API.iter().cycle().take(API.len() * times) {
-                let points = Points::of(ground, "certfleet-api");
-                points.strike(*point, Strike::Kill, PATIENCE).await?;
-            }
-            figures.add(
-                "API replicas killed",
-                format!("{} at {} points", API.len() * times, API.len()),
-            );
-            let times = setting.scale.of(0, 1);
-            for point in SCHEDULER.iter().cycle().take(SCHEDULER.len() * times) {
-                kill_scheduler(ground, *point).await?;
-            }
-            figures.add(
-                "schedulers killed",
-                format!("{} at {} points", SCHEDULER.len() * times, SCHEDULER.len()),
-            );
+            // Neither is in the other's way.
+            let (replicas, schedulers) = tokio::try_join!(
+                kill_replicas(ground, setting.scale.of(1, 5)),
+                kill_schedulers(ground, setting.scale.of(0, 1)),
+            )?;
+            figures.add("API replicas killed", replicas);
+            figures.add("schedulers killed", schedulers);
             let records = load.finish().await?;
             all_is_right(ground, &records, &mut figures).await?;
             Ok(figures)
@@ -172,6 +162,27 @@ async fn kill_workers(
         }
         sleep(PAUSE.mul_f64(rng.random_range(0.5..1.5))).await;
     }
+}
+
+/// Kills an API replica at each of its points so many times. Says how many that is.
+async fn kill_replicas(ground: &Ground, times: usize) -> Result<String> {
+    for point in API.iter().cycle().take(API.len() * times) {
+        let points = Points::of(ground, "certfleet-api");
+        points.strike(*point, Strike::Kill, PATIENCE).await?;
+    }
+    Ok(format!("{} at {} points", API.len() * times, API.len()))
+}
+
+/// The same of schedulers.
+async fn kill_schedulers(ground: &Ground, times: usize) -> Result<String> {
+    for point in SCHEDULER.iter().cycle().take(SCHEDULER.len() * times) {
+        kill_scheduler(ground, *point).await?;
+    }
+    Ok(format!(
+        "{} at {} points",
+        SCHEDULER.len() * times,
+        SCHEDULER.len()
+    ))
 }
 
 /// Kills the scheduler that comes by; at what happens when the lead changes, the leader has to be told to go.

@@ -33,7 +33,7 @@ const AFTER_A_KILL: Duration = LEASE;
 const AFTER_A_TERM: Duration = Duration::from_secs(2);
 
 pub(crate) async fn run(setting: Setting) -> Result<Figures> {
-    let pairs = setting.scale.of(1, 7);
+    let pairs = setting.scale.of(1, 10);
     let ground = Ground::start(Plan::new("leader")).await?;
     ground
         .carry_out(async |ground| {
@@ -198,7 +198,7 @@ impl Pair {
 
     async fn drill(&mut self, ground: &Ground, setting: Setting) -> Result<Takeovers> {
         let mut took = Takeovers::default();
-        for _ in 0..setting.scale.of(1, 8) {
+        for _ in 0..setting.scale.of(1, 5) {
             let leader = self.leader().await?;
             let began = Instant::now();
             kill(self.schedulers[leader].process.pid()?, Signal::SIGKILL)?;
@@ -206,7 +206,7 @@ impl Pair {
             took.kills.add(began.elapsed());
             self.schedulers[leader].start_again(ground).await?;
         }
-        for _ in 0..setting.scale.of(1, 3) {
+        for _ in 0..setting.scale.of(1, 2) {
             let leader = self.leader().await?;
             let pid = self.schedulers[leader].process.pid()?;
             let began = Instant::now();
@@ -222,7 +222,7 @@ impl Pair {
                 sleep(PAUSE).await;
             }
         }
-        for _ in 0..setting.scale.of(1, 3) {
+        for _ in 0..setting.scale.of(1, 2) {
             let leader = self.leader().await?;
             let began = Instant::now();
             kill(self.schedulers[leader].process.pid()?, Signal::SIGTERM)?;

@@ -75,11 +75,30 @@ async fn parts(store: &Store) -> Result<BTreeMap<String, Condition>, Failure> {
     parts.insert("switches".to_owned(), condition_of_switches(&switches));
     let healths = store.authorities.healths().await?;
     parts.insert("authorities".to_owned(), condition_of_authorities(&healths));
+    for receiver in store.audit().receivers().await? {
+        let part = format!("siem {receiver}");
+        parts.insert(part, condition_of_receiver(store, &receiver).await?);
+    }
     for authority in store.authorities.all().await? {
         let name = format!("authority {}", authority.name);
         parts.insert(name, condition_of_authority(&authority)?);
     }
     Ok(parts)
+}
+
+/// What is not sent is not lost; but whoever watches the receiver sees nothing of it.
+async fn condition_of_receiver(store: &Store, receiver: &str) -> Result<Condition, Failure> {
+    let audit = store.audit();
+    let forwarded = audit.forwarded(receiver).await?;
+    let behind = audit.head().await?.size().saturating_sub(forwarded.next);
+    Ok(match forwarded.trouble {
+        Some(why) => {
+            let since = forwarded.since.as_secs();
+            Condition::degraded(format!("{behind} entries behind since {since} s: {why}"))
+        }
+        None if behind == 0 => Condition::ok_with("has all entries"),
+        None => Condition::ok_with(format!("{behind} entries to come")),
+    })
 }
 
 fn condition_of_service(service: &str, seen: &[Seen]) -> Condition {

@@ -5,6 +5,7 @@
 
 mod apply_retention;
 mod check_authorities;
+mod forward_events;
 mod issue_server_certificate;
 mod recover_work;
 mod sequence_events;
@@ -16,6 +17,7 @@ use std::time::Duration;
 
 use certfleet_domain::{Clock, InvalidTransition, Timestamp};
 use certfleet_jobs::{Job, Lease, Outcome};
+use certfleet_service_kit::settings::Siem;
 use certfleet_storage::{CommitError, Keep, StorageError, Store, Unit, Vault, VaultError};
 use certfleet_validation::Validator;
 
@@ -39,6 +41,8 @@ pub struct Handlers {
     pub metrics: Metrics,
     /// The clock.
     pub clock: Arc<dyn Clock>,
+    /// Who gets the audit trail.
+    pub siem: Siem,
     /// How long a proven authorization counts.
     pub authorization_lifetime: Duration,
 }
@@ -113,6 +117,7 @@ impl Handlers {
                 Job::RecoverWork { .. } => self.recover_work(lease).await,
                 Job::CheckAuthorities { .. } => self.check_authorities(lease).await,
                 Job::SequenceEvents { .. } => self.sequence_events(lease).await,
+                Job::ForwardEvents { .. } => self.forward_events(lease).await,
                 Job::ApplyRetention {
                     due,
                     orders_before,
@@ -156,6 +161,7 @@ impl Handlers {
             | Job::RecoverWork { .. }
             | Job::CheckAuthorities { .. }
             | Job::SequenceEvents { .. }
+            | Job::ForwardEvents { .. }
             | Job::ApplyRetention { .. } => Ok(Unit::default()),
         }
     }

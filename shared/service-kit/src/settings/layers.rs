@@ -9,7 +9,7 @@ use super::text::FromText;
 use super::{environment, file};
 
 /// The sections there are.
-pub(super) const SECTIONS: [&str; 13] = [
+pub(super) const SECTIONS: [&str; 14] = [
     "acme",
     "database",
     "kek",
@@ -18,6 +18,7 @@ pub(super) const SECTIONS: [&str; 13] = [
     "management",
     "scheduler",
     "server",
+    "siem",
     "state",
     "telemetry",
     "tls",

@@ -28,6 +28,7 @@ mod secret_text;
 mod section;
 mod server;
 mod services;
+mod siem;
 mod state;
 mod telemetry;
 mod text;
@@ -53,6 +54,7 @@ pub use server::Server;
 pub use services::{
     ApiSettings, Base, CliSettings, LongRunning, SchedulerSettings, WorkerSettings,
 };
+pub use siem::{Siem, SiemFormat, SiemUrl};
 pub use state::State;
 pub use telemetry::{OtlpEndpoint, Ratio, Telemetry};
 pub use text::Resolver;

@@ -10,7 +10,7 @@ use super::fault::{Fault, SettingsError};
 use super::layers::{Entries, Given, Layers, Source};
 use super::section::Section;
 use super::{
-    Acme, Database, Kek, Limits, Log, Management, Scheduler, Server, State, Telemetry, Tls,
+    Acme, Database, Kek, Limits, Log, Management, Scheduler, Server, Siem, State, Telemetry, Tls,
     Validation, Worker, de, server,
 };
 
@@ -109,6 +109,7 @@ impl Reader {
         self.check_only::<Management>();
         self.check_only::<Scheduler>();
         self.check_only::<Server>();
+        self.check_only::<Siem>();
         self.check_only::<State>();
         self.check_only::<Telemetry>();
         self.check_only::<Tls>();

@@ -2,7 +2,7 @@
 
 use super::reader::{Reader, ServiceSettings};
 use super::{
-    Acme, Database, Kek, Limits, Log, Management, Scheduler, Server, State, Telemetry, Tls,
+    Acme, Database, Kek, Limits, Log, Management, Scheduler, Server, Siem, State, Telemetry, Tls,
     Validation, Worker,
 };
 
@@ -117,6 +117,8 @@ pub struct WorkerSettings {
     pub kek: Kek,
     /// How long authorizations last, and the authority's CAA names.
     pub acme: Acme,
+    /// Who gets the audit trail.
+    pub siem: Siem,
 }
 
 impl ServiceSettings for WorkerSettings {
@@ -124,6 +126,7 @@ impl ServiceSettings for WorkerSettings {
         let base = Base::read(reader);
         let (worker, validation) = (reader.section(), reader.section());
         let (database, kek, acme) = (reader.section(), reader.kek(), reader.section());
+        let siem = reader.section();
         Some(Self {
             base: base?,
             worker: worker?,
@@ -131,6 +134,7 @@ impl ServiceSettings for WorkerSettings {
             database: database?,
             kek: kek?,
             acme: acme?,
+            siem: siem?,
         })
     }
 }
@@ -144,16 +148,20 @@ pub struct SchedulerSettings {
     pub scheduler: Scheduler,
     /// The database.
     pub database: Database,
+    /// Whether there is somebody who gets the audit trail.
+    pub siem: Siem,
 }
 
 impl ServiceSettings for SchedulerSettings {
     fn read(reader: &mut Reader) -> Option<Self> {
         let base = Base::read(reader);
         let (scheduler, database) = (reader.section(), reader.section());
+        let siem = reader.section();
         Some(Self {
             base: base?,
             scheduler: scheduler?,
             database: database?,
+            siem: siem?,
         })
     }
 }

@@ -6,6 +6,7 @@
 //! is again one transaction, which holds only if the head is still the one that was read. So of two sequencers one gets
 //! its events in, and one that was paused and wakes up gets nothing in.
 
+mod forwarded;
 pub(crate) mod outbox;
 mod read;
 pub(crate) mod recorded;
@@ -15,6 +16,7 @@ mod state;
 use bson::Document;
 use mongodb::{Collection, Database};
 
+pub use forwarded::Forwarded;
 pub use read::Block;
 pub use sequence::Sequenced;
 pub use state::SignedCheckpoint;

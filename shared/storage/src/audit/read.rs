@@ -2,7 +2,7 @@
 //! the same with one event as with hundreds.
 
 use bson::{Document, RawBsonRef, RawDocumentBuf, doc};
-use certfleet_audit::Hash;
+use certfleet_audit::{Entry, Hash};
 use futures_util::{Stream, StreamExt, TryStreamExt};
 
 use super::AuditLog;
@@ -26,6 +26,21 @@ pub struct Block {
     pub events: Vec<String>,
     /// Their links of the chain.
     pub links: Vec<Hash>,
+}
+
+impl Block {
+    /// Its entries from the one of this number on.
+    pub fn entries_from(self, from: u64) -> impl Iterator<Item = Entry> {
+        let entries = self.events.into_iter().zip(self.links);
+        (self.first..)
+            .zip(entries)
+            .map(|(number, (event, link))| Entry {
+                number,
+                link,
+                event,
+            })
+            .skip_while(move |entry| entry.number < from)
+    }
 }
 
 impl AuditLog {

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use certfleet_audit::{CheckpointSigner, Head, Verifier};
 use certfleet_jobs::JobKind;
-use certfleet_storage::collections::{AUDIT_LOG, AUDIT_OUTBOX};
+use certfleet_storage::collections::{AUDIT_LOG, AUDIT_OUTBOX, AUDIT_STATE};
 use certfleet_storage::{CommitError, Sequenced, Store};
 use futures_util::TryStreamExt;
 use futures_util::future::join_all;
@@ -262,4 +262,54 @@ async fn many_events_make_few_documents() {
         .expect("blocks");
     assert!(found.len() < 20, "{} blocks for 800 events", found.len());
     assert_eq!(set(&verified(&space.store).await), set(&written));
+}
+
+/// As if what was noted then had been noted a minute ago.
+async fn a_minute_passes(space: &Space) {
+    let state = space.raw(AUDIT_STATE);
+    let earlier = doc! { "$set": {
+        "marked_at": { "$subtract": ["$marked_at", 60_000] },
+    } };
+    state
+        .update_one(doc! { "_id": "forwarded/siem" }, vec![earlier])
+        .await
+        .expect("an answer");
+}
+
+#[tokio::test]
+async fn after_trouble_a_receiver_gets_again_what_it_may_have_had_in_memory() {
+    let space = space().await;
+    let audit = space.store.audit();
+    let next = async || audit.forwarded("siem").await.expect("an answer").next;
+    let forward = async |from, to| audit.forward("siem", from, to).await.expect("an answer");
+    let again = async |from| {
+        let answer = audit.forward_again("siem", from, "refused").await;
+        answer.expect("an answer")
+    };
+    assert_eq!(next().await, 0);
+    assert!(audit.receivers().await.expect("an answer").is_empty());
+
+    assert!(forward(0, 10).await);
+    // Another was faster, or it is one that was paused.
+    assert!(!forward(0, 5).await);
+    assert!(!again(0).await);
+    assert_eq!(next().await, 10);
+    assert!(forward(10, 20).await);
+    a_minute_passes(&space).await;
+    // The ten that were there a minute ago are settled now; what is marked is settled in a while.
+    assert!(forward(20, 30).await);
+    assert!(forward(30, 40).await);
+    assert!(again(40).await);
+    let told = audit.forwarded("siem").await.expect("an answer");
+    assert_eq!((told.next, told.trouble.as_deref()), (10, Some("refused")));
+    // More trouble takes nothing more away, and what was marked before counts no more: it is sent anew.
+    assert!(again(10).await);
+    a_minute_passes(&space).await;
+    assert!(forward(10, 15).await);
+    assert!(again(15).await);
+    assert_eq!(next().await, 10);
+    assert!(forward(10, 20).await);
+    let told = audit.forwarded("siem").await.expect("an answer");
+    assert_eq!((told.next, told.trouble), (20, None));
+    assert_eq!(audit.receivers().await.expect("an answer"), ["siem"]);
 }

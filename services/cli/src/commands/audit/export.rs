@@ -1,7 +1,5 @@
 //! Entries, for whoever keeps or searches them elsewhere.
 
-use std::fmt::Write as _;
-
 use certfleet_storage::Store;
 use clap::Args;
 use futures_util::TryStreamExt;
@@ -20,8 +18,7 @@ pub struct ExportArgs {
     to: Option<u64>,
 }
 
-/// Prints them: `{"number":0,"link":"<base64>","event":{...}}` a line. The event's octets are those of the log: their
-/// leaf is SHA-256(0x00, event).
+/// Prints them, one JSON object a line: see [`certfleet_audit::Entry`].
 pub async fn run(store: &Store, args: &ExportArgs) -> Result<(), Failure> {
     let audit = store.audit();
     let size = audit.head().await?.size();
@@ -32,15 +29,10 @@ pub async fn run(store: &Store, args: &ExportArgs) -> Result<(), Failure> {
             break;
         }
         let mut lines = String::new();
-        let entries = block.events.iter().zip(&block.links);
-        for (number, (event, link)) in (block.first..).zip(entries) {
-            if (args.from..end).contains(&number) {
-                let link = link.to_base64();
-                // Writing to a string cannot fail.
-                let _ = writeln!(
-                    lines,
-                    "{{\"number\":{number},\"link\":\"{link}\",\"event\":{event}}}"
-                );
+        for entry in block.entries_from(args.from) {
+            if entry.number < end {
+                lines.push_str(&entry.to_string());
+                lines.push('\n');
             }
         }
         print(&lines)?;
