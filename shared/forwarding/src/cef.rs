@@ -93,9 +93,9 @@ mod tests {
         entry.event = event
             .replace("192.0.2.7", "2001:db8::7")
             .replace("order.create", "a|b");
-        let line = line(&entry);
-        assert!(line.contains("c6a2Label=source c6a2=2001:db8::7"), "{line}");
-        assert!(line.contains("|a\\|b|a\\|b|"), "{line}");
-        assert!(!line.contains("src="), "{line}");
+        let said = line(&entry);
+        assert!(said.contains("c6a2Label=source c6a2=2001:db8::7"), "{said}");
+        assert!(said.contains("|a\\|b|a\\|b|"), "{said}");
+        assert!(!said.contains("src="), "{said}");
     }
 }

@@ -4,10 +4,11 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use certfleet_audit::{Entry, Hash};
-use certfleet_forwarding::{Format, ForwardError, Forwarder, Settings};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use zeroize::Zeroizing;
+
+use crate::{Format, ForwardError, Forwarder, Settings};
 
 fn entries(count: u64) -> Vec<Entry> {
     let event = r#"{"v":1,"at":"2026-09-21T14:13:20Z","server":"0190","act":"order.create"}"#;
@@ -127,11 +128,8 @@ async fn over_http_the_answer_decides() {
         "{head}"
     );
     assert!(head.contains("authorization: Bearer hunter2"), "{head}");
-    let due: String = entries(2)
-        .iter()
-        .map(|entry| format!("{entry}\n"))
-        .collect();
-    assert_eq!(body, due);
+    let due: Vec<String> = entries(2).iter().map(Entry::to_string).collect();
+    assert_eq!(body, due.join("\n") + "\n");
 
     let no =
         "HTTP/1.1 503 Unavailable\r\ncontent-length: 9\r\nconnection: close\r\n\r\nnot\r\nnow.";

@@ -9,6 +9,8 @@
 //! Nothing is kept here: who calls knows what has arrived.
 
 mod cef;
+#[cfg(test)]
+mod delivery_tests;
 mod destination;
 mod forwarder;
 mod glance;
