@@ -6,6 +6,7 @@ mod m0003_duties;
 mod m0004_queues;
 mod m0005_limits;
 mod m0006_audit;
+mod m0007_keks;
 
 use crate::step::Step;
 
@@ -18,6 +19,7 @@ pub(crate) fn all() -> Vec<Step> {
         m0004_queues::step(),
         m0005_limits::step(),
         m0006_audit::step(),
+        m0007_keks::step(),
     ]
 }
 
@@ -57,6 +59,7 @@ mod tests {
                 "a3578f034a9ed959885a368b40beb532556f5faa72ecde7de01d31759fe5535d",
                 "4fbb6a04ac223699d5c3c6a78999789adbbc82cbd69e20079bfd48d37e4e7aca",
                 "0af67bb1206fe5cce2518a3478616965b3e34e900bd0bcefe062128f956fce11",
+                "7a7fc2f0bbb178d0725b0a2adb4dbad9ba9321f6872a7f8070f9605844d17d2e",
             ]
         );
     }

@@ -81,6 +81,8 @@ drills! {
     Primary = "primary" by drills::primary::run,
     /// The primary is cut off: from the other members, and from everybody. Needs root and nft.
     Partition = "partition" by drills::partition::run,
+    /// The KEK is rotated to and fro under load, and workers are killed while they seal anew.
+    Rotation = "rotation" by drills::rotation::run,
     /// The leading scheduler is killed, told to go, paused past its lease, and has a clock that is wrong by 120 s.
     Leader = "leader" by drills::leader::run,
     /// Each process of each service is restarted in turn, and no request may fail.

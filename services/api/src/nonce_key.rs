@@ -4,7 +4,7 @@ use certfleet_acme::{NonceKey, NonceKeys};
 use certfleet_audit::Sender;
 use certfleet_domain::{Clock, ServerId, SystemRng};
 use certfleet_secrets::{Purpose, Secret};
-use certfleet_storage::{SecretName, Store, Vault};
+use certfleet_storage::{SecretName, Vault};
 use rand::RngCore;
 
 /// The id that nonces of the key carry.
@@ -12,20 +12,13 @@ const ID: u8 = 1;
 const NAME: SecretName = SecretName::NonceKey(ID);
 
 /// The cluster's nonce keys. The first replica ever to ask makes the key; of several at once, one does.
-pub async fn load(
-    store: &Store,
-    vault: &Vault,
-    clock: &dyn Clock,
-    server: ServerId,
-) -> anyhow::Result<NonceKeys> {
+pub async fn load(vault: &Vault, clock: &dyn Clock, server: ServerId) -> anyhow::Result<NonceKeys> {
     let secret = if let Some(secret) = vault.open(&NAME, Purpose::MintNonces).await? {
         secret
     } else {
         let (secret, purpose) = (random_octets(), Purpose::MintNonces);
         let sender = Sender::service(server, "api");
-        vault
-            .make(store, &NAME, purpose, &secret, &sender, clock)
-            .await?
+        vault.make(&NAME, purpose, &secret, &sender, clock).await?
     };
     let octets: &[u8; 32] = secret
         .expose()

@@ -55,7 +55,7 @@ pub async fn serve(context: Context<ApiSettings>) -> anyhow::Result<()> {
     let app = App::new(Parts {
         feed: JobFeed::of_finished(store.database(), background.clone()),
         authorities: Authorities::new(store.authorities.clone()),
-        nonce_keys: nonce_key::load(&store, &vault, clock.as_ref(), context.server_id).await?,
+        nonce_keys: nonce_key::load(&vault, clock.as_ref(), context.server_id).await?,
         guard: PressureGuard::new(Arc::clone(store.pool())),
         limits: RateLimits::new(
             context.limits.clone(),
@@ -74,6 +74,7 @@ pub async fn serve(context: Context<ApiSettings>) -> anyhow::Result<()> {
         id: context.server_id,
         service: "api",
         version: env!("CARGO_PKG_VERSION"),
+        keks: Some(vault.held_keks()),
     };
     let registration = register(&store, process).await?;
     let server = Server {

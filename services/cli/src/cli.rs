@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Parser, Subcommand};
 use clap_complete::Shell;
 
-use crate::commands::{audit, ca, config, db, inspect, jobs, limits, maintenance};
+use crate::commands::{audit, ca, config, db, inspect, jobs, kek, limits, maintenance};
 use crate::up::UpArgs;
 
 const EXIT_CODES: &str = "\
@@ -75,6 +75,9 @@ pub enum Command {
     /// Look at the audit trail, and find out whether it is what it was.
     #[command(subcommand)]
     Audit(audit::AuditCommand),
+    /// Look at the key encryption keys, and have another one seal.
+    #[command(subcommand)]
+    Kek(kek::KekCommand),
     /// Look at names that are paused because their validations kept failing, and lift that.
     #[command(subcommand)]
     Limits(limits::LimitsCommand),

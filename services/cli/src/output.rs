@@ -8,6 +8,7 @@ use anstyle::{AnsiColor, Style};
 use certfleet_domain::Timestamp;
 use comfy_table::presets::{NOTHING, UTF8_FULL_CONDENSED};
 use comfy_table::{Attribute, Cell, Color, ContentArrangement, Table};
+use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
 
 use crate::failure::Failure;
@@ -23,6 +24,20 @@ pub const FAINT: Style = Style::new().dimmed();
 
 /// Columns below which a table is not squeezed any further.
 const NARROWEST: u16 = 60;
+
+/// A bar for work on so many of something, on standard error; none where that is no terminal.
+pub fn progress(of: u64, what: &str) -> ProgressBar {
+    if !std::io::stderr().is_terminal() {
+        return ProgressBar::hidden();
+    }
+    let bar = ProgressBar::new(of);
+    let template =
+        format!("{{bar:40}} {{human_pos}} of {{human_len}} {what}, {{per_sec}}, {{eta}} left");
+    if let Ok(style) = ProgressStyle::with_template(&template) {
+        bar.set_style(style);
+    }
+    bar
+}
 
 /// Where a command's answer goes.
 #[derive(Debug, Clone, Copy)]

@@ -3,6 +3,7 @@
 mod audit;
 mod authorities;
 mod forwarding;
+mod keks;
 mod recovery;
 mod retention;
 
@@ -29,6 +30,7 @@ pub fn all(settings: &Scheduler, siem: &Siem) -> Vec<Duty> {
         recovery::duty(),
         authorities::duty(),
         audit::duty(),
+        keks::duty(),
         retention::duty(settings),
     ];
     if siem.url.is_some() {

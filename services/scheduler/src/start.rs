@@ -46,6 +46,7 @@ pub async fn schedule(context: Context<SchedulerSettings>) -> anyhow::Result<()>
         id: context.server_id,
         service: "scheduler",
         version: env!("CARGO_PKG_VERSION"),
+        keks: None,
     };
     let registration = register(&store, process).await?;
     let elector = elector(&store, context.server_id, settings, metrics);

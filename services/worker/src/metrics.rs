@@ -2,7 +2,10 @@
 
 use certfleet_domain::{AuthorityName, ChallengeKind};
 use certfleet_jobs::JobKind;
-use prometheus::{HistogramOpts, HistogramVec, IntCounter, IntCounterVec, Opts, Registry};
+use certfleet_storage::Rewrapped;
+use prometheus::{
+    HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, Opts, Registry,
+};
 use tokio::time::Instant;
 
 use crate::issuing::IssuingError;
@@ -16,6 +19,8 @@ pub struct Metrics {
     signatures: IntCounterVec,
     forwarded: IntCounter,
     not_forwarded: IntCounter,
+    rewrapped: IntCounter,
+    not_rewrapped: IntGauge,
 }
 
 /// What came of a look at a challenge.
@@ -84,12 +89,22 @@ impl Metrics {
             "certfleet_audit_forwarding_failures_total",
             "Deliveries of the audit trail of which it is not known that they arrived",
         )?;
+        let rewrapped = IntCounter::new(
+            "certfleet_secrets_rewrapped_total",
+            "Secrets that were sealed anew under the KEK that seals",
+        )?;
+        let not_rewrapped = IntGauge::new(
+            "certfleet_secrets_not_rewrapped",
+            "Secrets that the last run could not seal anew, because they do not open",
+        )?;
         registry.register(Box::new(jobs.clone()))?;
         registry.register(Box::new(seconds.clone()))?;
         registry.register(Box::new(challenges.clone()))?;
         registry.register(Box::new(signatures.clone()))?;
         registry.register(Box::new(forwarded.clone()))?;
         registry.register(Box::new(not_forwarded.clone()))?;
+        registry.register(Box::new(rewrapped.clone()))?;
+        registry.register(Box::new(not_rewrapped.clone()))?;
         Ok(Self {
             jobs,
             seconds,
@@ -97,6 +112,8 @@ impl Metrics {
             signatures,
             forwarded,
             not_forwarded,
+            rewrapped,
+            not_rewrapped,
         })
     }
 
@@ -127,6 +144,13 @@ impl Metrics {
     /// It is not known whether a receiver has got some.
     pub fn not_forwarded(&self) {
         self.not_forwarded.inc();
+    }
+
+    /// Secrets were sealed anew, or could not be.
+    pub fn rewrapped(&self, what: &Rewrapped) {
+        self.rewrapped.inc_by(what.sealed);
+        let left = i64::try_from(what.left.len()).unwrap_or(i64::MAX);
+        self.not_rewrapped.set(left);
     }
 
     /// An attempt begins.

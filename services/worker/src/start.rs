@@ -57,7 +57,7 @@ pub async fn work(context: Context<WorkerSettings>) -> anyhow::Result<()> {
         recorder: Recorder::new(context.server_id, Arc::clone(&clock)),
         clock: Arc::clone(&clock),
         store: store.clone(),
-        vault,
+        vault: vault.clone(),
     };
     let crew = Crew::new(Arc::new(handlers), metrics, hands(&settings.worker)?);
 
@@ -66,6 +66,7 @@ pub async fn work(context: Context<WorkerSettings>) -> anyhow::Result<()> {
         id: context.server_id,
         service: "worker",
         version: env!("CARGO_PKG_VERSION"),
+        keks: Some(vault.held_keks()),
     };
     let registration = register(&store, process).await?;
     reach(CrashPoint::WorkerRegistered);

@@ -73,6 +73,8 @@ acts! {
     LiftPause = "limits.lift",
     /// A secret that the whole cluster shares was made by a service.
     CreateSecret = "secret.create",
+    /// Another KEK seals from now on.
+    RotateKek = "kek.rotate",
 }
 
 impl fmt::Display for Act {

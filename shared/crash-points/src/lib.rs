@@ -94,6 +94,10 @@ crash_points! {
     EventsNumbered = "events-numbered",
     /// Worker: the audit trail's end is signed; that is not kept.
     CheckpointSigned = "checkpoint-signed",
+    /// A worker has sealed secrets anew, and stored none of them.
+    SecretsResealed = "secrets-resealed",
+    /// It has stored them.
+    ResealedStored = "resealed-stored",
     /// Worker: it was told to go, and may have jobs in hand.
     Draining = "draining",
     /// Scheduler: the lease is taken; nothing was done in the new term.

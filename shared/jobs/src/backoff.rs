@@ -43,6 +43,7 @@ impl Backoff {
             | JobKind::CheckAuthorities
             | JobKind::SequenceEvents
             | JobKind::ForwardEvents
+            | JobKind::RewrapSecrets
             | JobKind::ApplyRetention => Self {
                 first: Duration::from_secs(1),
                 longest: Duration::from_secs(60),

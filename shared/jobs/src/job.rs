@@ -77,6 +77,13 @@ pub enum Job {
         /// The first time since the run before at which one was due.
         since: i64,
     },
+    /// Seal anew what is under another KEK than the one that seals.
+    RewrapSecrets {
+        /// When this run was due, in Unix seconds.
+        due: i64,
+        /// The first time since the run before at which one was due.
+        since: i64,
+    },
     /// Remove what has served its time.
     ApplyRetention {
         /// When this run was due, in Unix seconds: what has expired by then may go.
@@ -131,6 +138,7 @@ kinds! {
     CheckAuthorities = "checkAuthorities",
     SequenceEvents = "sequenceEvents",
     ForwardEvents = "forwardEvents",
+    RewrapSecrets = "rewrapSecrets",
     ApplyRetention = "applyRetention",
 }
 
@@ -200,6 +208,7 @@ impl Job {
             | Self::CheckAuthorities { .. }
             | Self::SequenceEvents { .. }
             | Self::ForwardEvents { .. }
+            | Self::RewrapSecrets { .. }
             | Self::ApplyRetention { .. } => None,
         }
     }
@@ -218,6 +227,7 @@ impl Job {
             Self::CheckAuthorities { due, .. } => format!("check-authorities/{due}"),
             Self::SequenceEvents { due, .. } => format!("sequence-events/{due}"),
             Self::ForwardEvents { due, .. } => format!("forward-events/{due}"),
+            Self::RewrapSecrets { due, .. } => format!("rewrap-secrets/{due}"),
             Self::ApplyRetention { due, .. } => format!("apply-retention/{due}"),
         })
     }

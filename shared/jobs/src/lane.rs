@@ -27,6 +27,7 @@ impl JobKind {
             | Self::RecoverWork
             | Self::CheckAuthorities
             | Self::SequenceEvents
+            | Self::RewrapSecrets
             | Self::ApplyRetention => Lane::Inside,
         }
     }

@@ -26,6 +26,7 @@ impl JobKind {
             | Self::CheckAuthorities
             | Self::SequenceEvents
             | Self::ForwardEvents
+            | Self::RewrapSecrets
             | Self::ApplyRetention => Priority::Urgent,
             Self::ValidateChallenge | Self::SignCertificate => Priority::Ordinary,
         }

@@ -13,7 +13,7 @@
 //!
 //! The KEK is the bytes `00..1f`, so its id is `7971bca8f4b7c412`; the place is
 //! `certfleet.issuers[0190].key`; the data key, the wrapping nonce and the nonce are the bytes `20..3f`,
-//! `40..4b` and `4c..57`; the secret is `attack at dawn`. The tests hold the sealed value.
+//! `40..4b` and `4c..57`; the secret is `attack at dawn`. What it is then stands in `docs`, and a test reads it there.
 
 use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
 use aws_lc_rs::error::Unspecified;

@@ -58,6 +58,19 @@ impl Keyring {
         self.ids().any(|held| held == id)
     }
 
+    /// The same KEKs, of which this one seals; `None` if it is not among them.
+    pub fn sealing_under(&self, id: &KekId) -> Option<Self> {
+        let mut others: Vec<_> = std::iter::once(&self.current)
+            .chain(&self.previous)
+            .cloned()
+            .collect();
+        let place = others.iter().position(|kek| kek.id() == id)?;
+        Some(Self {
+            current: others.remove(place),
+            previous: others,
+        })
+    }
+
     /// Seals a secret for its place, under a new data key and the current KEK.
     ///
     /// All chance is drawn before this returns; the future needs none, and may wait for a remote KEK.

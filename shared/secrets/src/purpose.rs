@@ -13,6 +13,8 @@ pub enum Purpose {
     MintNonces,
     /// The key that the audit trail is signed with.
     SignCheckpoint,
+    /// Any secret, to seal it anew under another KEK.
+    Rewrap,
     /// A value sealed only to prove that the KEK is the right one.
     ProveKek,
 }
@@ -25,6 +27,7 @@ impl Purpose {
             Self::ServeTls => "serve-tls",
             Self::MintNonces => "mint-nonces",
             Self::SignCheckpoint => "sign-checkpoint",
+            Self::Rewrap => "rewrap",
             Self::ProveKek => "prove-kek",
         }
     }

@@ -26,6 +26,8 @@ pub const DUTIES: &str = "duties";
 pub const PROCESSES: &str = "processes";
 /// Sealed secrets.
 pub const SECRETS: &str = "secrets";
+/// Which KEK secrets are sealed under.
+pub const KEKS: &str = "keks";
 /// What people have switched for the whole cluster.
 pub const SWITCHES: &str = "switches";
 /// What rate limits have let through, and names that are paused.
@@ -54,6 +56,7 @@ pub const ALL: &[&str] = &[
     DUTIES,
     PROCESSES,
     SECRETS,
+    KEKS,
     SWITCHES,
     LIMITS,
     AUDIT_OUTBOX,

@@ -24,6 +24,7 @@ mod pool;
 mod processes;
 mod repositories;
 mod retention;
+mod rewrap;
 mod store;
 mod switches;
 mod timetable;
@@ -41,10 +42,11 @@ pub use metrics::Metrics;
 pub use pool::{Pool, PoolState};
 pub use processes::{Process, Processes, Seen};
 pub use repositories::{
-    Accounts, Authorities, AuthorityHealth, Authorizations, Certificates, NonceSpent, Nonces,
-    Orders, OrdersPage, SealedSecrets,
+    Accounts, Authorities, AuthorityHealth, Authorizations, Certificates, Keks, NonceSpent, Nonces,
+    Orders, OrdersPage, SealedSecrets, Sealing,
 };
 pub use retention::{Keep, Removed, Retention};
+pub use rewrap::Rewrapped;
 pub use store::Store;
 pub use switches::{Maintenance, SwitchBoard, Switches};
 pub use timetable::{LastRun, Look, Run, Timetable};

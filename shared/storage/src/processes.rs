@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use bson::{Document, doc};
+use bson::{Bson, Document, doc};
 use certfleet_domain::ServerId;
 use futures_util::TryStreamExt;
 use mongodb::{Collection, Database};
@@ -19,6 +19,8 @@ pub struct Process {
     pub service: &'static str,
     /// The build it runs.
     pub version: &'static str,
+    /// The ids of the KEKs that it holds, if it opens secrets.
+    pub keks: Option<Vec<String>>,
 }
 
 /// A process as the register knows it.
@@ -30,6 +32,8 @@ pub struct Seen {
     pub service: String,
     /// The build it runs.
     pub version: String,
+    /// The ids of the KEKs that it holds; none if it opens no secrets, or is of a build that does not say.
+    pub keks: Option<Vec<String>>,
     /// How long it has not been seen, by the server's time.
     pub silent_for: Duration,
 }
@@ -38,6 +42,11 @@ pub struct Seen {
 #[derive(Clone)]
 pub struct Processes {
     collection: Collection<Document>,
+}
+
+fn texts(values: &[Bson]) -> Vec<String> {
+    let text = |value: &Bson| value.as_str().map(str::to_owned);
+    values.iter().filter_map(text).collect()
 }
 
 impl Processes {
@@ -55,7 +64,7 @@ impl Processes {
     /// Says that the process is alive.
     pub async fn seen(&self, process: &Process) -> Result<(), StorageError> {
         let update = doc! {
-            "$set": { "service": process.service, "version": process.version },
+            "$set": { "service": process.service, "version": process.version, "keks": &process.keks },
             "$currentDate": { "last_seen": true },
         };
         self.collection
@@ -85,6 +94,7 @@ impl Processes {
                 id: process.get_str("_id").ok()?.parse().ok()?,
                 service: text("service")?,
                 version: text("version")?,
+                keks: process.get_array("keks").ok().map(|keks| texts(keks)),
                 silent_for: Duration::from_millis(silent),
             })
         };

@@ -16,7 +16,7 @@ use crate::metrics::Metrics;
 use crate::pool::Pool;
 use crate::processes::Processes;
 use crate::repositories::{
-    Accounts, Authorities, Authorizations, Certificates, Nonces, Orders, SealedSecrets,
+    Accounts, Authorities, Authorizations, Certificates, Keks, Nonces, Orders, SealedSecrets,
 };
 use crate::retention::Retention;
 use crate::switches::SwitchBoard;
@@ -42,6 +42,8 @@ pub struct Store {
     pub authorities: Authorities,
     /// Sealed secrets.
     pub secrets: SealedSecrets,
+    /// Which KEK seals.
+    pub keks: Keks,
     /// Spent nonces.
     pub nonces: Nonces,
     /// The queue.
@@ -78,6 +80,7 @@ impl Store {
             certificates: Certificates::new(&database),
             authorities: Authorities::new(&database),
             secrets: SealedSecrets::new(&database),
+            keks: Keks::new(&database),
             nonces: Nonces::new(&database, group.clone()),
             jobs: Jobs::new(database.clone(), group.clone(), metrics.clone()),
             processes: Processes::new(&database),

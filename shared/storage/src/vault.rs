@@ -1,12 +1,13 @@
 //! Secrets in the database: sealed on the way in, opened for a named purpose on the way out.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
 
 use certfleet_audit::{Act, Event, Sender};
 use certfleet_domain::{AuthorityName, Clock, IssuerId, SystemRng};
 use certfleet_secrets::{
-    Keyring, MalformedSealed, OpenError, Place, Purpose, SealError, Sealed, Secret,
+    KekId, Keyring, MalformedSealed, OpenError, Place, Purpose, SealError, Sealed, Secret,
 };
 use rand::RngCore;
 
@@ -62,6 +63,9 @@ pub enum VaultError {
         /// What is wrong.
         source: MalformedSealed,
     },
+    /// The KEK that seals is not at hand.
+    #[error("KEK {0} seals, and this process does not have it")]
+    NotAtHand(KekId),
     /// There is no secret of this name.
     #[error("there is no secret {0}")]
     Missing(SecretName),
@@ -70,8 +74,7 @@ pub enum VaultError {
 /// The secrets of one database, with the keys to open them. Clones share both.
 #[derive(Clone)]
 pub struct Vault {
-    secrets: SealedSecrets,
-    database: String,
+    store: Store,
     keyring: Arc<Keyring>,
 }
 
@@ -79,8 +82,7 @@ impl Vault {
     /// The secrets of `store`, under the KEKs of `keyring`.
     pub fn new(store: &Store, keyring: Arc<Keyring>) -> Self {
         Self {
-            secrets: store.secrets.clone(),
-            database: store.database().name().to_owned(),
+            store: store.clone(),
             keyring,
         }
     }
@@ -91,7 +93,7 @@ impl Vault {
         name: &SecretName,
         purpose: Purpose,
     ) -> Result<Option<Secret>, VaultError> {
-        let Some(bytes) = self.secrets.find(&name.to_string()).await? else {
+        let Some(bytes) = self.store.secrets.find(&name.to_string()).await? else {
             return Ok(None);
         };
         let sealed = Sealed::from_bytes(bytes).map_err(|source| VaultError::Malformed {
@@ -100,7 +102,7 @@ impl Vault {
         })?;
         let opened = self
             .keyring
-            .open(&self.place(name), &sealed, purpose)
+            .open(&self.place(&name.to_string()), &sealed, purpose)
             .await?;
         Ok(Some(opened))
     }
@@ -112,26 +114,24 @@ impl Vault {
             .ok_or_else(|| VaultError::Missing(name.clone()))
     }
 
-    /// The unit that stores a new secret; refused as a duplicate if there is one of its name.
+    /// The unit that stores a new secret; refused as a duplicate if there is one of its name, and as too late if another KEK
+    /// seals meanwhile.
     pub async fn insert(
         &self,
         name: &SecretName,
         secret: &Secret,
         rng: &mut (dyn RngCore + Send),
     ) -> Result<Unit, VaultError> {
-        let sealed = self.seal(name, secret, rng).await?;
-        Ok(self.secrets.insert(
-            &name.to_string(),
-            &sealed.kek().to_string(),
-            sealed.as_bytes(),
-        ))
+        let name = name.to_string();
+        let sealed = self.seal(&name, secret, rng).await?;
+        let passing = self.store.keks.pass(sealed.kek(), &name);
+        Ok(self.store.secrets.insert(&name, &sealed).and(passing))
     }
 
     /// Makes a secret that the whole cluster shares, on record, and opens it. Of several that make it at once one does, and
     /// all open that one.
     pub async fn make(
         &self,
-        store: &Store,
         name: &SecretName,
         purpose: Purpose,
         secret: &Secret,
@@ -144,57 +144,93 @@ impl Vault {
             format_args!("secret/{name}"),
             clock,
         );
-        let unit = self.insert(name, secret, &mut SystemRng).await?;
-        match store.commit(unit.recording(&event)?).await {
-            Ok(()) => tracing::info!(%name, "made a secret"),
-            Err(CommitError::Storage(error)) => return Err(error.into()),
-            Err(CommitError::Duplicate { .. } | CommitError::Changed { .. }) => {}
+        loop {
+            let unit = self.insert(name, secret, &mut SystemRng).await?;
+            match self.store.commit(unit.recording(&event)?).await {
+                Ok(()) => tracing::info!(%name, "made a secret"),
+                Err(CommitError::Storage(error)) => return Err(error.into()),
+                // Another KEK seals by now.
+                Err(CommitError::Changed { .. }) => continue,
+                Err(CommitError::Duplicate { .. }) => {}
+            }
+            return self.require(name, purpose).await;
         }
-        self.require(name, purpose).await
     }
 
-    /// The unit that stores a secret in place of what is there under its name, if anything is.
+    /// The unit that stores a secret in place of what is there under its name, if anything is; refused as too late if
+    /// another KEK seals meanwhile.
     pub async fn put(
         &self,
         name: &SecretName,
         secret: &Secret,
         rng: &mut (dyn RngCore + Send),
     ) -> Result<Unit, VaultError> {
-        let sealed = self.seal(name, secret, rng).await?;
-        Ok(self.secrets.put(
-            &name.to_string(),
-            &sealed.kek().to_string(),
-            sealed.as_bytes(),
-        ))
+        let name = name.to_string();
+        let sealed = self.seal(&name, secret, rng).await?;
+        let passing = self.store.keks.pass(sealed.kek(), &name);
+        Ok(self.store.secrets.put(&name, &sealed).and(passing))
     }
 
-    /// The ids of KEKs that secrets are sealed under and that are not at hand. While there are any, a service is not
-    /// ready.
+    /// The ids of the KEKs that this process holds.
+    pub fn held_keks(&self) -> Vec<String> {
+        self.keyring.ids().map(ToString::to_string).collect()
+    }
+
+    /// The ids of KEKs that are not at hand, and that seal, or that secrets are sealed under. While there are any, a service
+    /// is not ready.
     pub async fn missing_keks(&self) -> Result<Vec<String>, StorageError> {
-        let held: Vec<String> = self.keyring.ids().map(ToString::to_string).collect();
-        let counts = self.secrets.count_by_kek().await?;
-        Ok(counts
-            .into_iter()
-            .map(|(kek, _)| kek)
-            .filter(|kek| !held.contains(kek))
-            .collect())
+        let mut due: BTreeSet<String> = self.store.secrets.keks().await?.into_iter().collect();
+        let sealing = self.store.keks.sealing().await?;
+        due.extend(sealing.map(|sealing| sealing.kek.to_string()));
+        for held in self.keyring.ids() {
+            due.remove(held.as_str());
+        }
+        Ok(due.into_iter().collect())
     }
 
     async fn seal(
         &self,
-        name: &SecretName,
+        name: &str,
         secret: &Secret,
         rng: &mut (dyn RngCore + Send),
     ) -> Result<Sealed, VaultError> {
         let place = self.place(name);
-        Ok(self.keyring.seal(&place, secret, rng).await?)
+        let keyring = self.sealing_keyring().await?;
+        Ok(keyring.seal(&place, secret, rng).await?)
     }
 
-    fn place(&self, name: &SecretName) -> Place {
+    /// The keyring in which the KEK seals that does so in the whole cluster. Where none ever did, it is the first that
+    /// somebody's settings name.
+    pub(crate) async fn sealing_keyring(&self) -> Result<Keyring, VaultError> {
+        let sealing = loop {
+            match self.store.keks.sealing().await? {
+                Some(sealing) => break sealing,
+                None => self.begin().await?,
+            }
+        };
+        self.keyring
+            .sealing_under(&sealing.kek)
+            .ok_or(VaultError::NotAtHand(sealing.kek))
+    }
+
+    async fn begin(&self) -> Result<(), VaultError> {
+        let first = self.store.keks.begin(self.keyring.current());
+        match self.store.commit(first).await {
+            Err(CommitError::Storage(error)) => Err(error.into()),
+            // Done, by whomever.
+            Ok(()) | Err(CommitError::Duplicate { .. } | CommitError::Changed { .. }) => Ok(()),
+        }
+    }
+
+    pub(crate) fn secrets(&self) -> &SealedSecrets {
+        &self.store.secrets
+    }
+
+    pub(crate) fn place(&self, name: &str) -> Place {
         Place::new(
-            &self.database,
+            self.store.database().name(),
             SealedSecrets::COLLECTION,
-            name.to_string(),
+            name,
             SealedSecrets::FIELD,
         )
     }

@@ -14,6 +14,7 @@ mod clients;
 mod draining;
 mod fairness;
 mod foreign_kek;
+mod keks;
 mod limits;
 mod metrics;
 mod orders;

@@ -9,4 +9,5 @@ pub mod partition;
 pub mod paused_workers;
 pub mod primary;
 pub mod rolling_restart;
+pub mod rotation;
 pub mod zone;

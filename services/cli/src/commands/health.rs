@@ -166,6 +166,7 @@ mod tests {
             id: ServerId::generate(&SystemClock, &mut SystemRng),
             service: service.to_owned(),
             version: version.to_owned(),
+            keks: None,
             silent_for: Duration::from_secs(silent_for),
         }
     }

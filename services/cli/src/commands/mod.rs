@@ -8,6 +8,7 @@ pub mod db;
 pub mod health;
 pub mod inspect;
 pub mod jobs;
+pub mod kek;
 pub mod limits;
 pub mod maintenance;
 
@@ -29,6 +30,7 @@ pub async fn run(cli: Cli) -> Result<(), Failure> {
         Command::Health => health::run(config, out).await,
         Command::Jobs(command) => jobs::run(command, config, out).await,
         Command::Audit(command) => audit::run(command, config, out).await,
+        Command::Kek(command) => kek::run(command, config, out).await,
         Command::Limits(command) => limits::run(command, config, out).await,
         Command::Maintenance(command) => maintenance::run(command, config, out).await,
         Command::Completion { shell } => completion::print(shell),

@@ -8,6 +8,7 @@ mod check_authorities;
 mod forward_events;
 mod issue_server_certificate;
 mod recover_work;
+mod rewrap_secrets;
 mod sequence_events;
 mod sign_certificate;
 mod validate_challenge;
@@ -82,6 +83,7 @@ impl From<VaultError> for HandlerError {
             VaultError::Open(_)
             | VaultError::Seal(_)
             | VaultError::Malformed { .. }
+            | VaultError::NotAtHand(_)
             | VaultError::Missing(_) => Self::Passing(error.to_string()),
         }
     }
@@ -118,6 +120,7 @@ impl Handlers {
                 Job::CheckAuthorities { .. } => self.check_authorities(lease).await,
                 Job::SequenceEvents { .. } => self.sequence_events(lease).await,
                 Job::ForwardEvents { .. } => self.forward_events(lease).await,
+                Job::RewrapSecrets { .. } => self.rewrap_secrets(lease).await,
                 Job::ApplyRetention {
                     due,
                     orders_before,
@@ -162,6 +165,7 @@ impl Handlers {
             | Job::CheckAuthorities { .. }
             | Job::SequenceEvents { .. }
             | Job::ForwardEvents { .. }
+            | Job::RewrapSecrets { .. }
             | Job::ApplyRetention { .. } => Ok(Unit::default()),
         }
     }

@@ -72,9 +72,7 @@ impl Handlers {
             .map_err(|_| HandlerError::Passing("no key can be made".to_owned()))?;
         let (secret, purpose) = (Secret::new(key), Purpose::SignCheckpoint);
         let (sender, clock) = (&self.recorder.sender, self.clock.as_ref());
-        let made = self
-            .vault
-            .make(&self.store, name, purpose, &secret, sender, clock);
+        let made = self.vault.make(name, purpose, &secret, sender, clock);
         Ok(made.await?)
     }
 }

@@ -7,6 +7,7 @@ mod accounts;
 mod authorities;
 mod authorizations;
 mod certificates;
+mod keks;
 mod nonces;
 mod orders;
 mod secrets;
@@ -24,9 +25,10 @@ pub use accounts::Accounts;
 pub use authorities::{Authorities, AuthorityHealth};
 pub use authorizations::Authorizations;
 pub use certificates::Certificates;
+pub use keks::{Keks, Sealing};
 pub use nonces::{NonceSpent, Nonces};
 pub use orders::{Orders, OrdersPage};
-pub use secrets::SealedSecrets;
+pub use secrets::{Reseal, SealedSecrets, StoredSecret};
 
 async fn find_one<T: Stored>(
     collection: &Collection<Document>,

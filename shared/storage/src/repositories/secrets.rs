@@ -1,5 +1,11 @@
-use bson::{Document, doc};
-use futures_util::TryStreamExt;
+//! Secrets, sealed elsewhere.
+
+use std::collections::BTreeMap;
+
+use bson::{Bson, Document, doc};
+use certfleet_secrets::{KekId, Sealed};
+use futures_util::{Stream, StreamExt, TryStreamExt};
+use mongodb::error::Error as MongoError;
 use mongodb::{Collection, Database};
 
 use super::by_id;
@@ -11,7 +17,26 @@ use crate::group::{Row, Unit, Write};
 /// Secrets, sealed elsewhere: here they are bytes under a name.
 #[derive(Clone)]
 pub struct SealedSecrets {
+    database: Database,
     collection: Collection<Document>,
+}
+
+/// A secret as it lies there: nothing is known of its bytes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoredSecret {
+    /// Its name.
+    pub name: String,
+    /// Its bytes.
+    pub sealed: Vec<u8>,
+}
+
+/// A secret that was sealed anew.
+#[derive(Debug)]
+pub struct Reseal {
+    /// As it was read.
+    pub before: StoredSecret,
+    /// As it is to be.
+    pub after: Sealed,
 }
 
 impl SealedSecrets {
@@ -22,6 +47,7 @@ impl SealedSecrets {
 
     pub(crate) fn new(database: &Database) -> Self {
         Self {
+            database: database.clone(),
             collection: database.collection(SECRETS),
         }
     }
@@ -41,29 +67,69 @@ impl SealedSecrets {
         Ok(Some(sealed.clone()))
     }
 
-    /// One of the KEK ids that secrets are sealed under, and how many are, for each.
-    pub async fn count_by_kek(&self) -> Result<Vec<(String, i64)>, StorageError> {
-        let pipeline = [doc! { "$group": { "_id": "$kek", "count": { "$sum": 1_i64 } } }];
-        let rows: Vec<Document> = self
-            .collection
-            .aggregate(pipeline)
-            .await?
-            .try_collect()
-            .await?;
-        Ok(rows
+    /// How many secrets are sealed under each KEK, by its id. Reads the index of all of them.
+    pub async fn count_by_kek(&self) -> Result<BTreeMap<String, u64>, StorageError> {
+        let pipeline = [
+            doc! { "$sort": { "kek": 1 } },
+            doc! { "$group": { "_id": "$kek", "count": { "$sum": 1_i64 } } },
+        ];
+        let found = self.collection.aggregate(pipeline).await?;
+        let rows: Vec<Document> = found.try_collect().await?;
+        let count = |row: &Document| {
+            let count = row.get_i64("count").ok()?.try_into().ok()?;
+            Some((row.get_str("_id").ok()?.to_owned(), count))
+        };
+        Ok(rows.iter().filter_map(count).collect())
+    }
+
+    /// The KEKs that secrets are sealed under. Reads one key of an index for each.
+    pub async fn keks(&self) -> Result<Vec<String>, StorageError> {
+        let found = self.collection.distinct("kek", doc! {}).await?;
+        let text = |kek: Bson| kek.as_str().map(str::to_owned);
+        Ok(found.into_iter().filter_map(text).collect())
+    }
+
+    /// Those that are sealed under another KEK than this.
+    pub async fn under_others(
+        &self,
+        kek: &KekId,
+    ) -> Result<impl Stream<Item = Result<StoredSecret, StorageError>> + Send + use<>, StorageError>
+    {
+        let others = doc! { "kek": { "$ne": kek.as_str() } };
+        let found = self.collection.find(others).batch_size(512).await?;
+        Ok(found
+            .map_err(StorageError::from)
+            .map(|document| Ok(stored(&document?)?)))
+    }
+
+    /// Puts what was sealed anew in place of what was read, where that is still there; all that can be is done. When this
+    /// returns, a majority has it. Says how many were.
+    pub async fn reseal(&self, changes: &[Reseal]) -> Result<u64, StorageError> {
+        let updates: Vec<Document> = changes
             .iter()
-            .map(|row| {
-                (
-                    row.get_str("_id").unwrap_or_default().to_owned(),
-                    row.get_i64("count").unwrap_or_default(),
-                )
+            .map(|Reseal { before, after }| {
+                let same = doc! { "_id": &before.name, Self::FIELD: binary(&before.sealed) };
+                let anew =
+                    doc! { "kek": after.kek().as_str(), Self::FIELD: binary(after.as_bytes()) };
+                doc! { "q": same, "u": { "$set": anew } }
             })
-            .collect())
+            .collect();
+        let command = doc! {
+            "update": SECRETS,
+            "updates": updates,
+            "ordered": false,
+            "writeConcern": { "w": "majority" },
+        };
+        let reply = self.database.run_command(command).await?;
+        if let Some(error) = reply.get("writeErrors").or(reply.get("writeConcernError")) {
+            return Err(MongoError::custom(format!("{SECRETS}: {error}")).into());
+        }
+        Ok(reply.get_i32("n").unwrap_or(0).unsigned_abs().into())
     }
 
     /// The unit that stores a new secret; refused as a duplicate if there is one of its name.
-    pub fn insert(&self, name: &str, kek: &str, sealed: &[u8]) -> Unit {
-        let document = doc! { "_id": name, "kek": kek, Self::FIELD: binary(sealed) };
+    pub fn insert(&self, name: &str, sealed: &Sealed) -> Unit {
+        let document = document(name, sealed);
         Unit::of(Write::Insert {
             row: Row::new(SECRETS, name),
             document,
@@ -71,12 +137,31 @@ impl SealedSecrets {
     }
 
     /// The unit that puts a secret in place of what is there under its name, if anything is.
-    pub fn put(&self, name: &str, kek: &str, sealed: &[u8]) -> Unit {
-        let document = doc! { "_id": name, "kek": kek, Self::FIELD: binary(sealed) };
+    pub fn put(&self, name: &str, sealed: &Sealed) -> Unit {
+        let document = document(name, sealed);
         let pipeline = vec![doc! { "$replaceWith": { "$literal": document } }];
         Unit::of(Write::Ensure {
             row: Row::new(SECRETS, name),
             pipeline,
         })
     }
+}
+
+fn stored(document: &Document) -> Result<StoredSecret, Corrupt> {
+    let field = SealedSecrets::FIELD;
+    let read = || {
+        let name = document.get_str("_id").ok()?.to_owned();
+        let sealed = document.get_binary_generic(field).ok()?.clone();
+        Some(StoredSecret { name, sealed })
+    };
+    read().ok_or_else(|| Corrupt {
+        collection: SECRETS,
+        id: document.get("_id").map(Bson::to_string).unwrap_or_default(),
+        why: format!("{field}: bytes are due"),
+    })
+}
+
+fn document(name: &str, sealed: &Sealed) -> Document {
+    let kek = sealed.kek().as_str();
+    doc! { "_id": name, "kek": kek, SealedSecrets::FIELD: binary(sealed.as_bytes()) }
 }

@@ -8,7 +8,7 @@ use certfleet_storage::{StorageError, Store, Unit};
 use mongodb::bson::{Document, doc};
 
 use crate::entities::{account, authority, authorization, certificate, order};
-use crate::support::{Space, space};
+use crate::support::{Space, sealed, space};
 
 struct Broken {
     collection: &'static str,
@@ -165,7 +165,7 @@ async fn a_secret_that_is_no_octets_names_its_field() {
         damage: doc! { "$set": { "sealed": "text" } },
         field: "sealed",
     };
-    let unit = space.store.secrets.insert("key", "kek", b"sealed");
+    let unit = space.store.secrets.insert("key", &sealed("secret").await);
     plant(&space, unit, &broken).await;
     check(space.store.secrets.find("key").await, &broken);
 }

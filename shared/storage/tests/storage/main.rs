@@ -10,6 +10,7 @@ mod faults;
 mod feed;
 mod group_commit;
 mod jobs;
+mod keks;
 mod leadership;
 mod leases;
 mod limits;

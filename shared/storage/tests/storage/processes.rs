@@ -14,6 +14,7 @@ async fn who_was_seen_is_alive_until_it_goes_or_falls_silent() {
         id: server_id(),
         service,
         version: "1",
+        keks: (service == "api").then(|| vec!["kek".to_owned()]),
     };
     let (worker, silent, api) = (process("worker"), process("worker"), process("api"));
     for process in [&worker, &silent, &api] {
@@ -38,6 +39,8 @@ async fn who_was_seen_is_alive_until_it_goes_or_falls_silent() {
     for seen in census {
         let is_silent = seen.silent_for >= Processes::ALIVE_WITHIN;
         assert_eq!(is_silent, seen.id == silent.id, "{seen:?}");
+        let keks = (seen.service == "api").then(|| vec!["kek".to_owned()]);
+        assert_eq!(seen.keks, keks);
     }
     processes.gone(worker.id).await.expect("gone");
     assert_eq!(processes.alive("worker").await.expect("a read"), []);

@@ -10,7 +10,7 @@ use mongodb::bson::doc;
 use time::Duration;
 
 use crate::entities::{account, authority, authority_name, authorization, certificate, now, order};
-use crate::support::{Space, space};
+use crate::support::{Space, sealed, space};
 
 async fn commit(
     space: &Space,
@@ -263,20 +263,23 @@ async fn sealed_secrets_are_kept_and_replaced() {
     let space = space().await;
     let secrets = &space.store.secrets;
     assert_eq!(secrets.find("key").await.expect("a read"), None);
-    commit(&space, Ok(secrets.insert("key", "kek-1", b"sealed"))).await;
-    let second = space
-        .store
-        .commit(secrets.insert("key", "kek-1", b"other"))
-        .await;
+    let (one, other) = (sealed("one").await, sealed("other").await);
+    commit(&space, Ok(secrets.insert("key", &one))).await;
+    let second = space.store.commit(secrets.insert("key", &other)).await;
     assert!(matches!(second, Err(CommitError::Duplicate { .. })));
-    commit(&space, Ok(secrets.put("key", "kek-2", b"sealed anew"))).await;
-    commit(&space, Ok(secrets.put("$other", "kek-2", b"$sealed"))).await;
-    let found = secrets.find("key").await.expect("a read");
-    assert_eq!(found.as_deref(), Some(&b"sealed anew"[..]));
-    let found = secrets.find("$other").await.expect("a read");
-    assert_eq!(found.as_deref(), Some(&b"$sealed"[..]));
+    commit(&space, Ok(secrets.put("key", &other))).await;
+    commit(&space, Ok(secrets.put("$other", &one))).await;
+    for (name, due) in [("key", &other), ("$other", &one)] {
+        let found = secrets.find(name).await.expect("a read");
+        assert_eq!(found.as_deref(), Some(due.as_bytes()));
+    }
+    let kek = one.kek().to_string();
+    assert_eq!(
+        secrets.keks().await.expect("a read"),
+        std::slice::from_ref(&kek)
+    );
     let counts = secrets.count_by_kek().await.expect("a count");
-    assert_eq!(counts, [("kek-2".to_owned(), 2)]);
+    assert_eq!(counts, [(kek, 2)].into());
 }
 
 #[tokio::test]

@@ -1,9 +1,11 @@
 //! A database of its own for each test, and waiting.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use certfleet_audit::{Act, Actor, Event, Sender};
 use certfleet_domain::{ServerId, SystemClock, SystemRng};
+use certfleet_secrets::{Keyring, LocalKek, Place, Sealed, Secret};
 use certfleet_storage::{ConnectSettings, Metrics, Store};
 use certfleet_testkit::TestDatabase;
 use mongodb::bson::{Document, doc};
@@ -186,4 +188,13 @@ pub async fn eventually<T>(what: &str, mut ask: impl AsyncFnMut() -> Option<T>) 
         assert!(Instant::now() < until, "waited in vain for {what}");
         sleep(Duration::from_millis(10)).await;
     }
+}
+
+/// Something sealed, which opens nowhere.
+pub async fn sealed(what: &str) -> Sealed {
+    let keyring = Keyring::new(Arc::new(LocalKek::new(&[7; 32])), Vec::new()).expect("one");
+    let place = Place::new("", "", "", "");
+    let secret = Secret::new(what.as_bytes().to_vec());
+    let sealing = keyring.seal(&place, &secret, &mut SystemRng);
+    sealing.await.expect("sealed")
 }

@@ -1,13 +1,11 @@
 //! Reading the log from one end to the other, with a bar on a terminal.
 
-use std::io::IsTerminal;
-
 use certfleet_audit::{Checkpoint, CheckpointKey, Head, Tampering, Verifier};
 use certfleet_storage::{Block, StorageError, Store};
 use futures_util::TryStreamExt;
-use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::failure::Failure;
+use crate::output::progress;
 
 /// What the database holds of the log, besides its entries.
 pub struct Held {
@@ -51,7 +49,7 @@ pub async fn read_all(
 ) -> Result<Head, Failure> {
     let begin = start.size();
     let mut verifier = Verifier::new(start, signed);
-    let bar = bar(held.size().saturating_sub(begin));
+    let bar = progress(held.size().saturating_sub(begin), "entries");
     let mut blocks = store.audit().blocks_from(begin).await?;
     while let Some(block) = blocks.try_next().await.map_err(unreadable)? {
         let events = block.events.len();
@@ -89,16 +87,4 @@ fn unreadable(error: StorageError) -> Failure {
 #[expect(clippy::needless_pass_by_value, reason = "for map_err")]
 fn tampered(found: Tampering) -> Failure {
     Failure::Tampered(found.to_string())
-}
-
-fn bar(entries: u64) -> ProgressBar {
-    if !std::io::stderr().is_terminal() {
-        return ProgressBar::hidden();
-    }
-    let bar = ProgressBar::new(entries);
-    let template = "{bar:40} {human_pos} of {human_len} entries, {per_sec}, {eta} left";
-    if let Ok(style) = ProgressStyle::with_template(template) {
-        bar.set_style(style);
-    }
-    bar
 }

@@ -1,0 +1,86 @@
+//! Sealing anew what is under another KEK than the one that seals.
+//!
+//! What is left to do is what the index by KEK says: there is no cursor that could be lost, and no matter who does it, or
+//! how often. A secret is stored in place of the very bytes that were read, so that of two that seal it anew one does, and
+//! one that stood still meanwhile does nothing.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
+
+use certfleet_crash_points::{CrashPoint, reach};
+use certfleet_domain::SystemRng;
+use certfleet_secrets::{Keyring, Purpose, Sealed};
+use futures_util::{StreamExt, TryStreamExt};
+use tokio::time::Instant;
+
+use crate::repositories::{Reseal, StoredSecret};
+use crate::vault::{Vault, VaultError};
+
+/// So many secrets are stored with one command.
+const BATCH: usize = 256;
+/// So many batches are under way at once.
+const AT_ONCE: usize = 4;
+
+/// What was sealed anew.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Rewrapped {
+    /// So many were.
+    pub sealed: u64,
+    /// Secrets that do not open, and so could not be, with why.
+    pub left: Vec<(String, String)>,
+}
+
+impl Vault {
+    /// Seals anew what is under another KEK than the one that seals, until nothing is left or it is `until`.
+    ///
+    /// # Errors
+    /// If the database is in trouble, or the KEK that seals is not at hand. A secret that does not open is no error: the
+    /// others go on.
+    pub async fn rewrap(&self, until: Instant) -> Result<Rewrapped, VaultError> {
+        let keyring = self.sealing_keyring().await?;
+        let others = self.secrets().under_others(keyring.current()).await?;
+        let sealed = AtomicU64::new(0);
+        let left = Mutex::new(Vec::new());
+        others
+            .try_chunks(BATCH)
+            .map_err(|error| VaultError::Storage(error.1))
+            .take_while(|_| std::future::ready(Instant::now() < until))
+            .try_for_each_concurrent(AT_ONCE, async |batch| {
+                let mut changes = Vec::with_capacity(batch.len());
+                for before in batch {
+                    match self.anew(&keyring, &before).await {
+                        Ok(after) => changes.push(Reseal { before, after }),
+                        Err(why) => left
+                            .lock()
+                            .unwrap_or_else(PoisonError::into_inner)
+                            .push((before.name, why)),
+                    }
+                }
+                if changes.is_empty() {
+                    return Ok(());
+                }
+                reach(CrashPoint::SecretsResealed);
+                let done = self.secrets().reseal(&changes).await?;
+                reach(CrashPoint::ResealedStored);
+                sealed.fetch_add(done, Ordering::Relaxed);
+                Ok::<_, VaultError>(())
+            })
+            .await?;
+        Ok(Rewrapped {
+            sealed: sealed.into_inner(),
+            left: left.into_inner().unwrap_or_else(PoisonError::into_inner),
+        })
+    }
+
+    /// Opens a secret, and seals it under the keyring's current KEK.
+    async fn anew(&self, keyring: &Keyring, before: &StoredSecret) -> Result<Sealed, String> {
+        let place = self.place(&before.name);
+        let sealed = Sealed::from_bytes(before.sealed.clone()).map_err(|why| why.to_string())?;
+        let secret = keyring
+            .open(&place, &sealed, Purpose::Rewrap)
+            .await
+            .map_err(|why| why.to_string())?;
+        let sealing = keyring.seal(&place, &secret, &mut SystemRng);
+        sealing.await.map_err(|why| why.to_string())
+    }
+}
