@@ -93,6 +93,13 @@ drills! {
     DiskFull = "disk-full" by drills::disk_full::run,
 }
 
+impl Drill {
+    /// Whether it is run when none is named. The set is to end within half an hour.
+    pub fn is_of_the_set(self) -> bool {
+        self != Self::Rotation
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeSet;
