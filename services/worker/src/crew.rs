@@ -199,10 +199,18 @@ impl Crew {
             Err(error) => Err(error),
         };
         reach(CrashPoint::AttemptEnded);
-        if let Err(error) = written {
-            tracing::warn!(job = %lease.key, %error, "the end of the attempt is not written; the lease will run out");
+        match written {
+            Ok(()) => name,
+            // Whatever went wrong before, as a connection that had stood still as long as this process.
+            Err(HandlerError::LostLease) => {
+                tracing::warn!(job = %lease.key, fence = lease.fence.0, "the lease was lost; how it ended is discarded");
+                LOST_LEASE
+            }
+            Err(error) => {
+                tracing::warn!(job = %lease.key, %error, "the end of the attempt is not written; the lease will run out");
+                name
+            }
         }
-        name
     }
 
     /// Waits for the jobs in hand, until `deadline` at most; those still running then are handed back.
