@@ -34,7 +34,9 @@ const SHARED: &[(&str, &[&str])] = &[
     ("validation", &["domain", "acme"]),
     ("upstream", &["domain", "acme", "pki"]),
     ("deploy", &["domain", "pki"]),
-    ("service-kit", &["domain", "secrets", "trace"]),
+    ("forwarding", &["audit"]),
+    // Of forwarding it takes what a receiver's setting may say.
+    ("service-kit", &["domain", "secrets", "trace", "forwarding"]),
     ("migrations", &["domain", "storage"]),
     (
         "data-kit",
