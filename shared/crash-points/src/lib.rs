@@ -10,8 +10,8 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
-use nix::sys::signal::{Signal, kill};
-use nix::unistd::{Pid, getpid};
+use nix::sys::signal::{Signal, raise};
+use nix::unistd::getpid;
 
 /// Names the directory; set for a drill's processes.
 pub const VARIABLE: &str = "CRASH_POINTS";
@@ -214,14 +214,16 @@ impl Ground {
         }
         let strike = fs::read_to_string(&taken).unwrap_or_default();
         if let Some(signal) = Strike::signal_named(&strike) {
-            strike_process(me, signal);
+            strike_process(signal);
         }
     }
 }
 
-fn strike_process(pid: Pid, signal: Signal) {
-    // It cannot fail: the process is there, and is ours.
-    let _ = kill(pid, signal);
+/// Strikes the whole process, at once: the signal is for the thread that is here. Sent to the process, a stop would wait for
+/// another thread to be given a processor, and this one would go on meanwhile.
+fn strike_process(signal: Signal) {
+    // It cannot fail: the thread is there.
+    let _ = raise(signal);
 }
 
 #[cfg(test)]

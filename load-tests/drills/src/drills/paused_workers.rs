@@ -15,7 +15,7 @@ use tokio::time::{Instant, sleep};
 use crate::checks::all_is_right;
 use crate::drill::Setting;
 use crate::figures::Figures;
-use crate::ground::{Ground, LEASE, PAUSE};
+use crate::ground::{BACK_WITHIN, Ground, LEASE, PAUSE};
 use crate::load::{Clients, Load};
 use crate::points::Points;
 
@@ -26,8 +26,6 @@ const AT_ONCE: usize = 8;
 /// Longer than a lease, than what others leave lying before they take it, and than what an open transaction has written
 /// stays locked.
 const STANDS_STILL: Duration = Duration::from_secs(LEASE.as_secs() + 7);
-/// How long a worker that woke up may take to find out that it lost its job: its connections stood still as well.
-const FOUND_OUT_WITHIN: Duration = Duration::from_secs(15);
 const PATIENCE: Duration = Duration::from_secs(90);
 
 /// Where it hurts most: all that is left to do is to write.
@@ -56,68 +54,39 @@ pub(crate) async fn run(setting: Setting) -> Result<Figures> {
                     let Some(point) = turns.next() else {
                         return anyhow::Ok(());
                     };
-                    let pid = pause(ground, *point).await?;
+                    let points = Points::of(ground, "certfleet-worker");
+                    let pid = points.strike(*point, Strike::Pause, PATIENCE).await?;
                     drop(turns);
-                    wake_later(pid).await?;
+                    sleep(STANDS_STILL).await;
+                    kill(Pid::from_raw(pid), Signal::SIGCONT).context("it is gone")?;
                 }
             });
             try_join_all(hands).await?;
-            // Of some, nobody has taken the work by the time they wake up, and they do it: others are paused for them.
-            let mut struck = pauses;
-            let mut more = POINTS.iter().cycle().take(pauses);
-            let lost = loop {
-                let lost = until_lost(ground, pauses).await?;
-                match more.next() {
-                    Some(point) if lost < pauses => {
-                        wake_later(pause(ground, *point).await?).await?;
-                        struck += 1;
-                    }
-                    _ => break lost,
-                }
-            };
             let records = load.finish().await?;
-            let refused = sum(ground, "certfleet_jobs_stale_writes_total", "").await?;
-            figures.add("workers paused past their lease", struck);
+            figures.add("workers paused past their lease", pauses);
+            let sum = async |name, label| {
+                let counters = ground.counters("worker", name, label).await?;
+                anyhow::Ok(counters.values().sum::<u64>())
+            };
+            let until = Instant::now() + BACK_WITHIN;
+            let lost = loop {
+                let lost = sum("certfleet_jobs_total", "outcome=\"lost-lease\"").await?;
+                // The last to wake up may not have found out yet.
+                if lost >= pauses as u64 || Instant::now() > until {
+                    break lost;
+                }
+                sleep(PAUSE).await;
+            };
+            let refused = sum("certfleet_jobs_stale_writes_total", "").await?;
             figures.add("jobs that others had done meanwhile", lost);
             figures.add("stale results refused by their fence", refused);
             ensure!(
-                lost >= pauses && refused > 0,
-                "{struck} workers woke up with work of others in their hands: {figures:?}"
+                lost >= pauses as u64 && refused > 0,
+                "{pauses} workers woke up with work of others in their hands: {figures:?}"
             );
             // A stale result that was written would have changed a certificate after it was given out.
             all_is_right(ground, &records, &mut figures).await?;
             Ok(figures)
         })
         .await
-}
-
-/// Pauses the next worker that comes by; gives its pid.
-async fn pause(ground: &Ground, point: CrashPoint) -> Result<i32> {
-    let points = Points::of(ground, "certfleet-worker");
-    points.strike(point, Strike::Pause, PATIENCE).await
-}
-
-/// Wakes it when its lease has run out.
-async fn wake_later(pid: i32) -> Result<()> {
-    sleep(STANDS_STILL).await;
-    kill(Pid::from_raw(pid), Signal::SIGCONT).context("it is gone")
-}
-
-/// Waits until so many leases were lost, or none is any more; gives how many were. The last to wake up may not have found
-/// out yet.
-async fn until_lost(ground: &Ground, due: usize) -> Result<usize> {
-    let until = Instant::now() + FOUND_OUT_WITHIN;
-    loop {
-        let lost = sum(ground, "certfleet_jobs_total", "outcome=\"lost-lease\"").await?;
-        if lost >= due || Instant::now() > until {
-            return Ok(lost);
-        }
-        sleep(PAUSE).await;
-    }
-}
-
-/// A counter of all workers together.
-async fn sum(ground: &Ground, name: &str, label: &str) -> Result<usize> {
-    let counters = ground.counters("worker", name, label).await?;
-    Ok(usize::try_from(counters.values().sum::<u64>())?)
 }
