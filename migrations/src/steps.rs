@@ -7,6 +7,7 @@ mod m0004_queues;
 mod m0005_limits;
 mod m0006_audit;
 mod m0007_keks;
+mod m0008_revocation;
 
 use crate::step::Step;
 
@@ -20,6 +21,7 @@ pub(crate) fn all() -> Vec<Step> {
         m0005_limits::step(),
         m0006_audit::step(),
         m0007_keks::step(),
+        m0008_revocation::step(),
     ]
 }
 
@@ -60,6 +62,7 @@ mod tests {
                 "4fbb6a04ac223699d5c3c6a78999789adbbc82cbd69e20079bfd48d37e4e7aca",
                 "0af67bb1206fe5cce2518a3478616965b3e34e900bd0bcefe062128f956fce11",
                 "7a7fc2f0bbb178d0725b0a2adb4dbad9ba9321f6872a7f8070f9605844d17d2e",
+                "fe9556059518c455ec70095d45a816a717747537490465ea2dc7d51207dfb6c0",
             ]
         );
     }

@@ -158,7 +158,7 @@ impl Cluster {
             .tempdir()?
             .keep();
         let mongod = MongodBinary::find(plan.mongod.as_deref(), &tools_directory()).await?;
-        let ports = pick_free_ports(4)?;
+        let ports = pick_free_ports(5)?;
         let port = ports[0];
         let challenges = Ports {
             dns: ports[1],
@@ -171,6 +171,7 @@ impl Cluster {
             ("--worker", plan.worker.to_string()),
             ("--scheduler", plan.scheduler.to_string()),
             ("--port", port.to_string()),
+            ("--revocation-port", ports[4].to_string()),
             ("--mongod", mongod.path().display().to_string()),
             ("--http01-port", challenges.http01.to_string()),
             ("--tls-alpn-port", challenges.tls_alpn01.to_string()),

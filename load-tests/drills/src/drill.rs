@@ -83,6 +83,8 @@ drills! {
     Partition = "partition" by drills::partition::run,
     /// The KEK is rotated to and fro under load, and workers are killed while they seal anew.
     Rotation = "rotation" by drills::rotation::run,
+    /// Certificates are revoked while the workers that sign CRLs and OCSP answers are killed, and paused with old lists.
+    Revocation = "revocation" by drills::revocation::run,
     /// The leading scheduler is killed, told to go, paused past its lease, and has a clock that is wrong by 120 s.
     Leader = "leader" by drills::leader::run,
     /// Each process of each service is restarted in turn, and no request may fail.
@@ -96,7 +98,7 @@ drills! {
 impl Drill {
     /// Whether it is run when none is named. The set is to end within half an hour.
     pub fn is_of_the_set(self) -> bool {
-        self != Self::Rotation
+        !matches!(self, Self::Rotation | Self::Revocation)
     }
 }
 

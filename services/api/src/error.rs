@@ -65,6 +65,9 @@ pub enum ApiError {
     /// Connections to the database are short: nothing was begun.
     #[error("{0}")]
     Pressed(Pressed),
+    /// A worker will sign it in a moment.
+    #[error("it is not signed yet")]
+    NotSignedYet,
     /// The database is in trouble.
     #[error(transparent)]
     Storage(#[from] StorageError),
@@ -167,6 +170,11 @@ impl ApiError {
             Self::Pressed(_) => of(
                 ProblemKind::ServerInternal,
                 "the service is overloaded and has not begun with the request; try again after the time in Retry-After",
+            )
+            .with_status(503),
+            Self::NotSignedYet => of(
+                ProblemKind::ServerInternal,
+                "there will be such a CRL in a moment; try again after the time in Retry-After",
             )
             .with_status(503),
             Self::Storage(error) if error.is_passing() => of(

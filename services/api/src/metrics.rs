@@ -1,11 +1,13 @@
 //! What the API counts of what it does; requests are counted at the edge.
 
-use certfleet_domain::RevocationReason;
+use certfleet_domain::{OcspResponse, RevocationReason};
+use certfleet_pki::OcspRefusal;
 use prometheus::{IntCounterVec, Opts, Registry};
 
 /// Counters of what was done.
 pub struct Metrics {
     revocations: IntCounterVec,
+    ocsp: IntCounterVec,
 }
 
 impl Metrics {
@@ -21,8 +23,29 @@ impl Metrics {
             ),
             &["reason"],
         )?;
+        let ocsp = IntCounterVec::new(
+            Opts::new(
+                "certfleet_ocsp_responses_total",
+                "OCSP requests that were answered, by what was answered",
+            ),
+            &["answer"],
+        )?;
         registry.register(Box::new(revocations.clone()))?;
-        Ok(Self { revocations })
+        registry.register(Box::new(ocsp.clone()))?;
+        Ok(Self { revocations, ocsp })
+    }
+
+    /// A relying party was answered.
+    pub fn ocsp(&self, answered: &Result<OcspResponse, OcspRefusal>) {
+        let answer = match answered {
+            Ok(response) if response.revoked => "revoked",
+            Ok(_) => "good",
+            Err(OcspRefusal::MalformedRequest) => "malformedRequest",
+            Err(OcspRefusal::InternalError) => "internalError",
+            Err(OcspRefusal::TryLater) => "tryLater",
+            Err(OcspRefusal::Unauthorized) => "unauthorized",
+        };
+        self.ocsp.with_label_values(&[answer]).inc();
     }
 
     /// A certificate is revoked, and that is written.

@@ -5,11 +5,11 @@ use std::sync::Arc;
 use anyhow::Context as _;
 use axum::Router;
 use certfleet_data_kit::{
-    Authorities, PressureGuard, await_database, await_keks, check_authorities, check_switches,
-    register, store, tell_totals, vault, watch_switches,
+    Authorities, PressureGuard, await_database, await_keks, check_authorities, check_crls,
+    check_switches, register, store, tell_totals, vault, watch_switches,
 };
 use certfleet_domain::{Clock, Identifier, SystemClock};
-use certfleet_service_kit::settings::{Acme, ApiSettings, TlsMode};
+use certfleet_service_kit::settings::{Acme, ApiSettings, ListenAddress, TlsMode};
 use certfleet_service_kit::tls::{CertificateFiles, CertificateSlot, server_config};
 use certfleet_service_kit::{Condition, Context, Edge, Importance, Server, bind, probes};
 use certfleet_storage::jobs::JobFeed;
@@ -37,6 +37,12 @@ pub async fn serve(context: Context<ApiSettings>) -> anyhow::Result<()> {
     // Bound before anything is waited for: a busy port is told at once.
     let listener =
         bind(settings.server.listen, settings.server.reuse_port).context("server.listen")?;
+    let for_relying_parties = match settings.revocation.listen {
+        None => None,
+        Some(ListenAddress(address)) => {
+            Some(bind(address, settings.server.reuse_port).context("revocation.listen")?)
+        }
+    };
     if await_database(&store, &context.health, shutdown)
         .await?
         .is_none()
@@ -77,18 +83,40 @@ pub async fn serve(context: Context<ApiSettings>) -> anyhow::Result<()> {
         keks: Some(vault.held_keks()),
     };
     let registration = register(&store, process).await?;
+    let edge = Edge::new(
+        settings.server.trusted_proxies.clone(),
+        Arc::clone(&context.metrics),
+    );
+    let drain = settings.server.shutdown_timeout;
+    let plain = for_relying_parties.map(|listener| Server {
+        listener,
+        router: edge
+            .clone()
+            .wrap(routes::pki::router().with_state(app.clone())),
+        tls: None,
+        drain,
+    });
     let server = Server {
         listener,
-        router: router(app.clone(), &context),
+        router: edge.wrap(router(app.clone(), &context)),
         tls,
-        drain: settings.server.shutdown_timeout,
+        drain,
     };
     check_authority(&app, &context);
     check_authorities(&app.store, &context.health);
+    if settings.revocation.url.is_some() {
+        check_crls(&app.store, &context.health);
+    }
     tell_totals(&store, &context.metrics);
     check_switches(&app.switches, &context.health);
     context.health.started();
-    server.run(shutdown.clone()).await;
+    let plain = async {
+        match plain {
+            Some(server) => server.run(shutdown.clone()).await,
+            None => 0,
+        }
+    };
+    tokio::join!(server.run(shutdown.clone()), plain);
     registration.end().await;
     background.cancel();
     Ok(())
@@ -117,13 +145,13 @@ fn check_authority(app: &App, context: &Context<ApiSettings>) {
 }
 
 fn router(app: App, context: &Context<ApiSettings>) -> Router {
-    let settings = &context.settings.server;
-    let edge = Edge::new(
-        settings.trusted_proxies.clone(),
-        Arc::clone(&context.metrics),
-    );
-    let acme = routes::acme::router(&app, settings.write_timeout).with_state(app);
-    edge.wrap(probes(Arc::clone(&context.health)).merge(acme))
+    let settings = &context.settings;
+    let acme = routes::acme::router(&app, settings.server.write_timeout).with_state(app.clone());
+    let mut router = probes(Arc::clone(&context.health)).merge(acme);
+    if settings.revocation.url.is_some() {
+        router = router.merge(routes::pki::router().with_state(app));
+    }
+    router
 }
 
 fn policy(acme: &Acme) -> anyhow::Result<Policy> {

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Parser, Subcommand};
 use clap_complete::Shell;
 
-use crate::commands::{audit, ca, config, db, inspect, jobs, kek, limits, maintenance};
+use crate::commands::{audit, ca, cert, config, crl, db, inspect, jobs, kek, limits, maintenance};
 use crate::up::UpArgs;
 
 const EXIT_CODES: &str = "\
@@ -63,6 +63,12 @@ pub enum Command {
     /// Make certificate authorities, and look at them.
     #[command(subcommand)]
     Ca(ca::CaCommand),
+    /// Revoke certificates.
+    #[command(subcommand)]
+    Cert(cert::CertCommand),
+    /// Have the lists of what is revoked signed anew.
+    #[command(subcommand)]
+    Crl(crl::CrlCommand),
     /// Show all that is known of one order, certificate or account.
     #[command(subcommand)]
     Inspect(inspect::InspectCommand),

@@ -2,6 +2,7 @@
 
 mod audit;
 mod authorities;
+mod crls;
 mod forwarding;
 mod keks;
 mod recovery;
@@ -10,7 +11,7 @@ mod retention;
 use std::time::Duration;
 
 use certfleet_jobs::Job;
-use certfleet_service_kit::settings::{Scheduler, Siem};
+use certfleet_service_kit::settings::{Revocation, Scheduler, Siem};
 
 use crate::slot::Slot;
 
@@ -24,8 +25,9 @@ pub struct Duty {
     pub job: Box<dyn Fn(Slot) -> Job + Send + Sync>,
 }
 
-/// All duties there are; whoever has nobody to send the audit trail to does not send it.
-pub fn all(settings: &Scheduler, siem: &Siem) -> Vec<Duty> {
+/// All duties there are; whoever has nobody to send the audit trail to does not send it, and whoever does not say where
+/// CRLs are to be had signs none.
+pub fn all(settings: &Scheduler, siem: &Siem, revocation: &Revocation) -> Vec<Duty> {
     let mut duties = vec![
         recovery::duty(),
         authorities::duty(),
@@ -35,6 +37,9 @@ pub fn all(settings: &Scheduler, siem: &Siem) -> Vec<Duty> {
     ];
     if siem.url.is_some() {
         duties.push(forwarding::duty());
+    }
+    if revocation.url.is_some() {
+        duties.push(crls::duty());
     }
     duties
 }

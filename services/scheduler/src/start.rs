@@ -35,7 +35,11 @@ pub async fn schedule(context: Context<SchedulerSettings>) -> anyhow::Result<()>
     let office = office(
         &store,
         context.server_id,
-        duties::all(settings, &context.settings.siem),
+        duties::all(
+            settings,
+            &context.settings.siem,
+            &context.settings.revocation,
+        ),
         metrics.clone(),
     );
     check_leader(&store, &office.leading, &context.health);

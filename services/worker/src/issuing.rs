@@ -1,17 +1,14 @@
-//! What signs: the authorities' issuers, opened here and nowhere else.
+//! Signing certificates as they were intended.
 
-use std::collections::HashMap;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::Arc;
 
 use certfleet_data_kit::Authorities;
-use certfleet_domain::{Certificate, CertificateState, IssuerId};
-use certfleet_pki::{CertificateTemplate, CheckedCsr, IssueError, SignerError, issue};
+use certfleet_domain::{Certificate, CertificateState, CrlShard};
+use certfleet_pki::{CertificateTemplate, CheckedCsr, IssueError, PkiUrls, SignerError, issue};
 use certfleet_secrets::Purpose;
-use certfleet_signer::InternalKey;
-use certfleet_storage::{SecretName, Vault};
 use tracing::Instrument as _;
-use zeroize::Zeroizing;
 
+use crate::issuer_keys::IssuerKeys;
 use crate::metrics::Metrics;
 
 /// Why there is no signature.
@@ -23,25 +20,19 @@ pub enum IssuingError {
     Refused(String),
 }
 
-/// The authorities' issuers. Each key is opened once and kept for as long as the process lives.
+/// What signs certificates.
 pub struct Issuing {
-    authorities: Authorities,
-    vault: Vault,
-    metrics: Metrics,
-    keys: RwLock<HashMap<IssuerId, Arc<InternalKey>>>,
+    /// The authorities.
+    pub authorities: Authorities,
+    /// Their issuers' keys.
+    pub keys: Arc<IssuerKeys>,
+    /// Where relying parties find what certificates name, if they name it.
+    pub urls: Option<PkiUrls>,
+    /// Signatures are counted.
+    pub metrics: Metrics,
 }
 
 impl Issuing {
-    /// Over the database and its secrets; signatures are counted.
-    pub fn new(authorities: Authorities, vault: Vault, metrics: Metrics) -> Self {
-        Self {
-            authorities,
-            vault,
-            metrics,
-            keys: RwLock::default(),
-        }
-    }
-
     /// Signs a certificate as it was intended: serial number, names, validity and issuer are those recorded.
     pub async fn sign(&self, certificate: &Certificate) -> Result<Vec<u8>, IssuingError> {
         let signing = self.try_to_sign(certificate);
@@ -50,7 +41,8 @@ impl Issuing {
         signed
     }
 
-    async fn try_to_sign(&self, certificate: &Certificate) -> Result<Vec<u8>, IssuingError> {
+    /// The same without being counted, for what nobody asked for.
+    pub async fn try_to_sign(&self, certificate: &Certificate) -> Result<Vec<u8>, IssuingError> {
         let CertificateState::Intended { csr } = &certificate.state else {
             return Err(IssuingError::Refused("it is signed already".to_owned()));
         };
@@ -78,9 +70,17 @@ impl Issuing {
             .clone();
         let csr = CheckedCsr::parse(csr, &certificate.identifiers)
             .map_err(|problem| IssuingError::Refused(problem.to_string()))?;
-        let key = self.key(issuer.id).await?;
+        let key = self
+            .keys
+            .get(issuer.id, Purpose::SignCertificate)
+            .await
+            .map_err(IssuingError::Passing)?;
         let (serial, names) = (certificate.serial, certificate.identifiers.clone());
         let (not_before, not_after) = (certificate.not_before, certificate.not_after);
+        let urls = self.urls.as_ref();
+        let crl_url = urls.map(|urls| urls.crl(issuer.id, CrlShard::of(serial)));
+        let issuer_url = urls.map(|urls| urls.issuer(issuer.id));
+        let ocsp_url = urls.map(PkiUrls::ocsp);
         let signing = tokio::task::spawn_blocking(move || {
             let template = CertificateTemplate {
                 serial,
@@ -90,9 +90,9 @@ impl Issuing {
                 spki_der: csr.spki_der(),
                 profile: &profile,
                 must_staple: csr.must_staple(),
-                crl_url: None,
-                issuer_url: None,
-                ocsp_url: None,
+                crl_url: crl_url.as_deref(),
+                issuer_url: issuer_url.as_deref(),
+                ocsp_url: ocsp_url.as_deref(),
             };
             issue(&template, &issuer.certificate, key.as_ref())
         });
@@ -111,32 +111,6 @@ impl Issuing {
                     IssuingError::Refused(error.to_string())
                 }
             })
-    }
-
-    async fn key(&self, issuer: IssuerId) -> Result<Arc<InternalKey>, IssuingError> {
-        if let Some(key) = self
-            .keys
-            .read()
-            .unwrap_or_else(PoisonError::into_inner)
-            .get(&issuer)
-        {
-            return Ok(Arc::clone(key));
-        }
-        let name = SecretName::IssuerKey(issuer);
-        let secret = self
-            .vault
-            .require(&name, Purpose::SignCertificate)
-            .await
-            .map_err(passing)?;
-        let der = Zeroizing::new(secret.expose().to_vec());
-        let key = InternalKey::from_pkcs8_der(&der)
-            .map_err(|error| passing(format!("secret {name}: {error}")))?;
-        let key = Arc::new(key);
-        self.keys
-            .write()
-            .unwrap_or_else(PoisonError::into_inner)
-            .insert(issuer, Arc::clone(&key));
-        Ok(key)
     }
 }
 

@@ -3,9 +3,11 @@
 mod claim_loop;
 mod crew;
 mod handlers;
+mod issuer_keys;
 mod issuing;
 mod metrics;
 mod recorder;
+mod revoking;
 mod start;
 
 use std::process::ExitCode;

@@ -19,6 +19,7 @@ pub struct Metrics {
     signatures: IntCounterVec,
     forwarded: IntCounter,
     not_forwarded: IntCounter,
+    crls: IntCounter,
     rewrapped: IntCounter,
     not_rewrapped: IntGauge,
 }
@@ -89,6 +90,7 @@ impl Metrics {
             "certfleet_audit_forwarding_failures_total",
             "Deliveries of the audit trail of which it is not known that they arrived",
         )?;
+        let crls = IntCounter::new("certfleet_crls_published_total", "CRLs that were signed")?;
         let rewrapped = IntCounter::new(
             "certfleet_secrets_rewrapped_total",
             "Secrets that were sealed anew under the KEK that seals",
@@ -103,6 +105,7 @@ impl Metrics {
         registry.register(Box::new(signatures.clone()))?;
         registry.register(Box::new(forwarded.clone()))?;
         registry.register(Box::new(not_forwarded.clone()))?;
+        registry.register(Box::new(crls.clone()))?;
         registry.register(Box::new(rewrapped.clone()))?;
         registry.register(Box::new(not_rewrapped.clone()))?;
         Ok(Self {
@@ -112,6 +115,7 @@ impl Metrics {
             signatures,
             forwarded,
             not_forwarded,
+            crls,
             rewrapped,
             not_rewrapped,
         })
@@ -144,6 +148,11 @@ impl Metrics {
     /// It is not known whether a receiver has got some.
     pub fn not_forwarded(&self) {
         self.not_forwarded.inc();
+    }
+
+    /// So many CRLs were signed, and are to be had.
+    pub fn crls_published(&self, lists: u64) {
+        self.crls.inc_by(lists);
     }
 
     /// Secrets were sealed anew, or could not be.

@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use certfleet_audit::{Act, Event, Outcome, Sender};
 use certfleet_domain::{
-    Authorization, Certificate, ChallengeId, Clock, EventId, ServerId, SystemRng,
+    AuthorityName, Authorization, Certificate, ChallengeId, Clock, EventId, IssuerId, ServerId,
+    SystemRng,
 };
 use certfleet_validation::ValidationError;
 
@@ -43,6 +44,13 @@ impl Recorder {
         let target = format!("certificate/{}", certificate.id);
         let detail = format!("serial {serial}, {names} {why}");
         self.event(Act::IssueCertificate, target, outcome, detail.trim_end())
+    }
+
+    /// An issuer has got another OCSP responder.
+    pub fn responder_made(&self, authority: &AuthorityName, issuer: IssuerId) -> Event {
+        let target = format!("authority/{authority}");
+        let detail = format!("issuer {issuer}");
+        self.event(Act::CreateResponder, target, Outcome::Done, detail)
     }
 
     /// It is known whether a challenge is met.

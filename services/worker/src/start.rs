@@ -5,11 +5,12 @@ use std::sync::Arc;
 use anyhow::Context as _;
 use certfleet_crash_points::{CrashPoint, reach};
 use certfleet_data_kit::{
-    Authorities, await_database, await_keks, check_authorities, check_queue, check_switches,
-    register, store, vault, watch_switches,
+    Authorities, await_database, await_keks, check_authorities, check_crls, check_queue,
+    check_switches, register, store, vault, watch_switches,
 };
 use certfleet_domain::{Clock, SystemClock};
 use certfleet_jobs::JobKind;
+use certfleet_pki::PkiUrls;
 use certfleet_service_kit::Context;
 use certfleet_service_kit::settings::{Validation, Worker, WorkerSettings};
 use certfleet_storage::Process;
@@ -20,9 +21,11 @@ use tokio_util::sync::CancellationToken;
 use crate::claim_loop::{ClaimLoop, renew_leases};
 use crate::crew::{Crew, Hands};
 use crate::handlers::Handlers;
+use crate::issuer_keys::IssuerKeys;
 use crate::issuing::Issuing;
 use crate::metrics::Metrics;
 use crate::recorder::Recorder;
+use crate::revoking::Revoking;
 
 /// Works until told to stop; then finishes what is in hand, within the drain timeout, and hands back the rest.
 pub async fn work(context: Context<WorkerSettings>) -> anyhow::Result<()> {
@@ -47,9 +50,25 @@ pub async fn work(context: Context<WorkerSettings>) -> anyhow::Result<()> {
     }
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let metrics = Metrics::register(context.metrics.registry())?;
-    let authorities = Authorities::new(store.authorities.clone());
+    let keys = Arc::new(IssuerKeys::new(vault.clone()));
+    let url = settings.revocation.url.as_ref();
+    let urls = url.map(|url| PkiUrls::below(url.as_str()));
     let handlers = Handlers {
-        issuing: Issuing::new(authorities, vault.clone(), metrics.clone()),
+        issuing: Issuing {
+            authorities: Authorities::new(store.authorities.clone()),
+            keys: Arc::clone(&keys),
+            urls: urls.clone(),
+            metrics: metrics.clone(),
+        },
+        revoking: Revoking {
+            store: store.clone(),
+            vault: vault.clone(),
+            keys,
+            urls,
+            crl_lifetime: settings.revocation.crl_lifetime.try_into()?,
+            ocsp_lifetime: settings.revocation.ocsp_lifetime.try_into()?,
+            clock: Arc::clone(&clock),
+        },
         validator: Validator::new(validation(&settings.validation)).context("validation")?,
         siem: settings.siem.clone(),
         authorization_lifetime: settings.acme.authorization_lifetime,
@@ -92,6 +111,9 @@ pub async fn work(context: Context<WorkerSettings>) -> anyhow::Result<()> {
     };
     check_queue(&store, &context.health);
     check_authorities(&store, &context.health);
+    if settings.revocation.url.is_some() {
+        check_crls(&store, &context.health);
+    }
     context.health.started();
     claiming.run(clock.as_ref(), shutdown.clone()).await;
     registration.end().await;

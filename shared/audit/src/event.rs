@@ -55,6 +55,10 @@ acts! {
     IssueCertificate = "certificate.issue",
     /// A certificate was revoked.
     RevokeCertificate = "certificate.revoke",
+    /// A worker made the key and the certificate that sign OCSP answers.
+    CreateResponder = "ocsp.create-responder",
+    /// All CRLs of an authority are to be built anew.
+    RebuildCrls = "crl.rebuild",
     /// An authority with its keys was made.
     CreateAuthority = "authority.create",
     /// A maintenance began: no new orders.

@@ -94,6 +94,12 @@ crash_points! {
     EventsNumbered = "events-numbered",
     /// Worker: the audit trail's end is signed; that is not kept.
     CheckpointSigned = "checkpoint-signed",
+    /// Worker: it is read which certificates of a shard are revoked; no CRL is signed.
+    RevokedRead = "revoked-read",
+    /// Worker: a CRL is written; it is not noted which certificates it lists.
+    CrlWritten = "crl-written",
+    /// Worker: an OCSP answer is signed; it is not written.
+    OcspResponseSigned = "ocsp-response-signed",
     /// A worker has sealed secrets anew, and stored none of them.
     SecretsResealed = "secrets-resealed",
     /// It has stored them.

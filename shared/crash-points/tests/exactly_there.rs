@@ -1,6 +1,6 @@
 //! A process that is paused at a point does nothing behind it, however busy the machine is.
 
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::time::Duration;
 use std::{fs, hint, thread};
 
@@ -51,26 +51,19 @@ fn a_paused_process_does_nothing_behind_the_point() {
             .stdout(Stdio::null())
             .spawn()
             .unwrap();
-        let stopped = stops(&child);
+        let pid = Pid::from_raw(i32::try_from(child.id()).unwrap());
+        // It stands still, or it ends.
+        let stopped = waitpid(pid, Some(WaitPidFlag::WUNTRACED)).unwrap();
         let past = mark.exists();
-        kill(pid(&child), Signal::SIGCONT).unwrap();
+        kill(pid, Signal::SIGCONT).unwrap();
         assert!(child.wait().unwrap().success());
-        assert_eq!(stopped, WaitStatus::Stopped(pid(&child), Signal::SIGSTOP));
+        assert_eq!(stopped, WaitStatus::Stopped(pid, Signal::SIGSTOP));
         let by = struck(directory.path(), name, POINT).unwrap();
-        assert_eq!(by, Some(pid(&child).as_raw()));
+        assert_eq!(by, Some(pid.as_raw()));
         assert!(!past, "round {round}: it went on behind the point");
         assert!(
             mark.exists(),
             "round {round}: it did not go on when it was told to"
         );
     }
-}
-
-fn pid(child: &Child) -> Pid {
-    Pid::from_raw(i32::try_from(child.id()).unwrap())
-}
-
-/// Waits until the process stands still, or ends.
-fn stops(child: &Child) -> WaitStatus {
-    waitpid(pid(child), Some(WaitPidFlag::WUNTRACED)).unwrap()
 }

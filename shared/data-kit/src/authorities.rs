@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
-use certfleet_domain::{Authority, AuthorityName};
+use certfleet_domain::{Authority, AuthorityName, IssuerId};
 use certfleet_storage::{Authorities as Repository, StorageError};
 use tokio::time::Instant;
 
@@ -15,6 +15,7 @@ const REMEMBERED_FOR: Duration = Duration::from_secs(10);
 pub struct Authorities {
     repository: Repository,
     remembered: RwLock<HashMap<AuthorityName, (Instant, Arc<Authority>)>>,
+    all: RwLock<Option<(Instant, Arc<[Authority]>)>>,
 }
 
 impl Authorities {
@@ -23,6 +24,7 @@ impl Authorities {
         Self {
             repository,
             remembered: RwLock::default(),
+            all: RwLock::default(),
         }
     }
 
@@ -41,6 +43,30 @@ impl Authorities {
             .unwrap_or_else(PoisonError::into_inner)
             .insert(name.clone(), entry);
         Ok(Some(authority))
+    }
+
+    /// All of them, as they were some seconds ago at the most.
+    pub async fn all(&self) -> Result<Arc<[Authority]>, StorageError> {
+        if let Some(all) = self.recall_all() {
+            return Ok(all);
+        }
+        let all: Arc<[Authority]> = self.repository.all().await?.into();
+        let entry = (Instant::now(), Arc::clone(&all));
+        *self.all.write().unwrap_or_else(PoisonError::into_inner) = Some(entry);
+        Ok(all)
+    }
+
+    /// The authority that this issuer signs for, or did.
+    pub async fn of_issuer(&self, issuer: IssuerId) -> Result<Option<Authority>, StorageError> {
+        let all = self.all().await?;
+        let authority = all.iter().find(|one| one.issuer(issuer).is_some());
+        Ok(authority.cloned())
+    }
+
+    fn recall_all(&self) -> Option<Arc<[Authority]>> {
+        let remembered = self.all.read().unwrap_or_else(PoisonError::into_inner);
+        let (since, all) = remembered.as_ref()?;
+        (since.elapsed() < REMEMBERED_FOR).then(|| Arc::clone(all))
     }
 
     fn recall(&self, name: &AuthorityName) -> Option<Arc<Authority>> {

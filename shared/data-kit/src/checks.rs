@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use certfleet_domain::{Clock as _, SystemClock};
 use certfleet_service_kit::{Condition, Health, Importance};
 use certfleet_storage::{AuthorityHealth, Store, Vault};
 use tokio::time::timeout;
@@ -66,6 +67,39 @@ pub fn check_authorities(store: &Store, health: &Health) {
             }
         }
     });
+}
+
+/// CRLs, as an auxiliary part: half of a list's time is over when the next is due, so that one near its end was not renewed
+/// for long.
+pub fn check_crls(store: &Store, health: &Health) {
+    let store = store.clone();
+    health.register("crls", Importance::Auxiliary, move || {
+        let store = store.clone();
+        async move {
+            match store.crls.first_to_end().await {
+                Ok(first) => condition_of_crls(first.map(|first| first - SystemClock.now())),
+                Err(error) => Condition::bad(format!("they are not known: {error}")),
+            }
+        }
+    });
+}
+
+/// Who would go by a list that ends within this, has little time left to get the next.
+const CRL_LEFT: time::Duration = time::Duration::minutes(20);
+
+/// How the CRLs are, by the time that the first to end has left.
+pub fn condition_of_crls(left: Option<time::Duration>) -> Condition {
+    match left {
+        None => Condition::ok_with("none are signed yet".to_owned()),
+        Some(left) if left > CRL_LEFT => {
+            Condition::ok_with(format!("good for {} min at least", left.whole_minutes()))
+        }
+        Some(left) if left.is_positive() => Condition::degraded(format!(
+            "the first ends in {} s and is not renewed: is there a worker, and does it sign?",
+            left.whole_seconds()
+        )),
+        Some(over) => Condition::bad(format!("one is over since {} s", -over.whole_seconds())),
+    }
 }
 
 /// Who was not asked for longer than this is not known to be well.

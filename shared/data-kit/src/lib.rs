@@ -25,8 +25,8 @@ use tokio_util::sync::CancellationToken;
 
 pub use authorities::Authorities;
 pub use checks::{
-    check_authorities, check_database, check_keks, check_queue, condition_of_authorities,
-    condition_of_queue,
+    check_authorities, check_crls, check_database, check_keks, check_queue,
+    condition_of_authorities, condition_of_crls, condition_of_queue,
 };
 pub use pressure::{Pressed, Pressure, PressureGuard};
 pub use registration::{Registration, register};

@@ -117,11 +117,14 @@ pub struct Authority {
 }
 
 impl Authority {
+    /// What signs for it now, and what did before.
+    pub fn issuers(&self) -> impl Iterator<Item = &Issuer> {
+        std::iter::once(&self.issuer).chain(&self.retired_issuers)
+    }
+
     /// The issuer of this id, be it the present one or one of before.
     pub fn issuer(&self, id: IssuerId) -> Option<&Issuer> {
-        std::iter::once(&self.issuer)
-            .chain(&self.retired_issuers)
-            .find(|issuer| issuer.id == id)
+        self.issuers().find(|issuer| issuer.id == id)
     }
 
     /// The profile of this name, or the default one.

@@ -26,6 +26,14 @@ impl Serial {
         Self(octets)
     }
 
+    /// With this first random octet, and all others alike.
+    pub(crate) fn filled(first: u8, others: u8) -> Self {
+        let mut octets = [others; 17];
+        octets[0] = 0x01;
+        octets[1] = first;
+        Self(octets)
+    }
+
     /// The integer's octets, big-endian.
     pub fn octets(&self) -> &[u8] {
         &self.0
@@ -96,16 +104,18 @@ pub enum RevocationReason {
 }
 
 impl RevocationReason {
+    /// All of them.
+    pub const ALL: [Self; 5] = [
+        Self::Unspecified,
+        Self::KeyCompromise,
+        Self::AffiliationChanged,
+        Self::Superseded,
+        Self::CessationOfOperation,
+    ];
+
     /// The reason of this `CRLReason` code, if clients may give it.
     pub fn from_code(code: i64) -> Option<Self> {
-        match code {
-            0 => Some(Self::Unspecified),
-            1 => Some(Self::KeyCompromise),
-            3 => Some(Self::AffiliationChanged),
-            4 => Some(Self::Superseded),
-            5 => Some(Self::CessationOfOperation),
-            _ => None,
-        }
+        Self::ALL.into_iter().find(|reason| reason.code() == code)
     }
 
     /// The `CRLReason` code.
@@ -129,6 +139,17 @@ impl RevocationReason {
             Self::CessationOfOperation => "cessationOfOperation",
         }
     }
+}
+
+/// A certificate that is revoked, as relying parties are told of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Revocation {
+    /// Its serial number.
+    pub serial: Serial,
+    /// When it was revoked.
+    pub at: Timestamp,
+    /// Why.
+    pub reason: RevocationReason,
 }
 
 /// How far a certificate is.

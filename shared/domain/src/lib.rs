@@ -10,9 +10,12 @@ mod authorization;
 mod certificate;
 mod challenge;
 mod clock;
+mod crl;
+mod crl_shard;
 mod identifier;
 mod ids;
 mod limits;
+mod ocsp;
 mod order;
 mod problem;
 mod profile;
@@ -22,9 +25,13 @@ mod transition;
 pub use account::{Account, AccountStatus, Contact, InvalidContact};
 pub use authority::{Authority, AuthorityName, Issuer, ProfileName};
 pub use authorization::{Authorization, AuthorizationState, AuthorizationStatus};
-pub use certificate::{Certificate, CertificateOrigin, CertificateState, RevocationReason, Serial};
+pub use certificate::{
+    Certificate, CertificateOrigin, CertificateState, Revocation, RevocationReason, Serial,
+};
 pub use challenge::{Challenge, ChallengeKind, ChallengeState, Token};
 pub use clock::{Clock, ManualClock, SystemClock, SystemRng, Timestamp};
+pub use crl::Crl;
+pub use crl_shard::{CrlShard, NoSuchShard};
 pub use identifier::{DnsName, Identifier, InvalidIdentifier};
 pub use ids::{
     AccountId, AuthorizationId, CertificateId, ChallengeId, EventId, InvalidId, IssuerId,
@@ -33,6 +40,7 @@ pub use ids::{
 pub use limits::{
     AttemptTerms, Charge, InvalidRate, Limit, LimitKey, Rate, Verdict, registered_domain,
 };
+pub use ocsp::{CertIdHash, OcspResponse};
 pub use order::{Order, OrderState, OrderStatus, Replaced};
 pub use problem::{Problem, ProblemKind};
 pub use profile::{KeyUsage, Profile};

@@ -23,7 +23,7 @@ impl Backoff {
     pub fn of(kind: JobKind) -> Self {
         match kind {
             // A client waits: be quick, and give up before it does.
-            JobKind::ValidateChallenge => Self {
+            JobKind::ValidateChallenge | JobKind::SignOcspResponse => Self {
                 first: Duration::from_secs(1),
                 longest: Duration::from_secs(30),
                 attempts: 8,
@@ -43,6 +43,7 @@ impl Backoff {
             | JobKind::CheckAuthorities
             | JobKind::SequenceEvents
             | JobKind::ForwardEvents
+            | JobKind::PublishCrls
             | JobKind::RewrapSecrets
             | JobKind::ApplyRetention => Self {
                 first: Duration::from_secs(1),

@@ -4,8 +4,8 @@ use std::fmt;
 use std::str::FromStr;
 
 use certfleet_domain::{
-    AccountId, AttemptTerms, AuthorityName, AuthorizationId, ChallengeId, Identifier, Order,
-    OrderId,
+    AccountId, AttemptTerms, AuthorityName, AuthorizationId, CertIdHash, CertificateId,
+    ChallengeId, Identifier, Order, OrderId,
 };
 use serde::{Deserialize, Serialize};
 
@@ -40,6 +40,19 @@ pub enum Job {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         authority: Option<AuthorityName>,
     },
+    /// Sign an OCSP answer about a certificate.
+    SignOcspResponse {
+        /// The certificate.
+        certificate: CertificateId,
+        /// How requests name its issuer.
+        hash: CertIdHash,
+        /// The authority whose it is.
+        authority: AuthorityName,
+        /// Whether it was revoked when it was asked for: what is signed after a revocation is a job of its own.
+        revoked: bool,
+        /// The minute in which it was asked for, since 1970: so is another try.
+        minute: i64,
+    },
     /// Make or renew the certificate that the API itself shows.
     IssueServerCertificate {
         /// The authority that signs it.
@@ -72,6 +85,13 @@ pub enum Job {
     },
     /// Send the events of the audit trail to whoever collects such things.
     ForwardEvents {
+        /// When this run was due, in Unix seconds.
+        due: i64,
+        /// The first time since the run before at which one was due.
+        since: i64,
+    },
+    /// Sign the CRLs that are due, or that a revoked certificate is missing in.
+    PublishCrls {
         /// When this run was due, in Unix seconds.
         due: i64,
         /// The first time since the run before at which one was due.
@@ -133,11 +153,13 @@ macro_rules! kinds {
 kinds! {
     ValidateChallenge = "validateChallenge",
     SignCertificate = "signCertificate",
+    SignOcspResponse = "signOcspResponse",
     IssueServerCertificate = "issueServerCertificate",
     RecoverWork = "recoverWork",
     CheckAuthorities = "checkAuthorities",
     SequenceEvents = "sequenceEvents",
     ForwardEvents = "forwardEvents",
+    PublishCrls = "publishCrls",
     RewrapSecrets = "rewrapSecrets",
     ApplyRetention = "applyRetention",
 }
@@ -203,11 +225,13 @@ impl Job {
         match self {
             Self::ValidateChallenge { account, .. } => account.map(|account| account.to_string()),
             Self::SignCertificate { authority, .. } => authority.as_ref().map(of_authority),
-            Self::IssueServerCertificate { authority, .. } => Some(of_authority(authority)),
+            Self::IssueServerCertificate { authority, .. }
+            | Self::SignOcspResponse { authority, .. } => Some(of_authority(authority)),
             Self::RecoverWork { .. }
             | Self::CheckAuthorities { .. }
             | Self::SequenceEvents { .. }
             | Self::ForwardEvents { .. }
+            | Self::PublishCrls { .. }
             | Self::RewrapSecrets { .. }
             | Self::ApplyRetention { .. } => None,
         }
@@ -227,6 +251,17 @@ impl Job {
             Self::CheckAuthorities { due, .. } => format!("check-authorities/{due}"),
             Self::SequenceEvents { due, .. } => format!("sequence-events/{due}"),
             Self::ForwardEvents { due, .. } => format!("forward-events/{due}"),
+            Self::SignOcspResponse {
+                certificate,
+                hash,
+                revoked,
+                minute,
+                ..
+            } => {
+                let status = if *revoked { "revoked" } else { "good" };
+                format!("ocsp/{certificate}/{hash}/{status}/{minute}")
+            }
+            Self::PublishCrls { due, .. } => format!("publish-crls/{due}"),
             Self::RewrapSecrets { due, .. } => format!("rewrap-secrets/{due}"),
             Self::ApplyRetention { due, .. } => format!("apply-retention/{due}"),
         })

@@ -23,10 +23,12 @@ impl JobKind {
         match self {
             Self::ValidateChallenge | Self::ForwardEvents => Lane::Outside,
             Self::SignCertificate
+            | Self::SignOcspResponse
             | Self::IssueServerCertificate
             | Self::RecoverWork
             | Self::CheckAuthorities
             | Self::SequenceEvents
+            | Self::PublishCrls
             | Self::RewrapSecrets
             | Self::ApplyRetention => Lane::Inside,
         }

@@ -26,9 +26,12 @@ impl JobKind {
             | Self::CheckAuthorities
             | Self::SequenceEvents
             | Self::ForwardEvents
+            | Self::PublishCrls
             | Self::RewrapSecrets
             | Self::ApplyRetention => Priority::Urgent,
-            Self::ValidateChallenge | Self::SignCertificate => Priority::Ordinary,
+            Self::ValidateChallenge | Self::SignCertificate | Self::SignOcspResponse => {
+                Priority::Ordinary
+            }
         }
     }
 }

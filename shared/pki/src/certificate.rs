@@ -22,6 +22,7 @@ mod tests;
 
 pub(crate) use extensions::{
     ANY_POLICY, TLS_FEATURE_OID, TLS_FEATURE_STATUS_REQUEST, certificate_policies, issuer_access,
+    require_http,
 };
 pub(crate) use reading::{IssuerCertificate, read};
 pub use reading::{
@@ -29,7 +30,7 @@ pub use reading::{
     validity_of_certificate, within_issuer,
 };
 pub(crate) use self_check::check_signature;
-pub(crate) use signing::{request_by, sign_itself, sign_under, subject_key};
+pub(crate) use signing::{request_by, sign_itself, sign_list, sign_under, subject_key};
 
 /// The longest lifetime of a profile whose certificates carry no revocation data, in seconds: 7 days, as the Baseline
 /// Requirements define a short-lived certificate from 2026-03-15 on.
@@ -158,7 +159,7 @@ impl CertificateTemplate<'_> {
 /// Names the CRL in a certificate.
 pub(crate) fn add_crl(params: &mut CertificateParams, url: Option<&str>) -> Result<(), IssueError> {
     if let Some(url) = url {
-        extensions::require_http(url)?;
+        require_http(url)?;
         params.crl_distribution_points.push(CrlDistributionPoint {
             uris: vec![url.to_owned()],
         });

@@ -8,13 +8,16 @@
 
 mod certificate;
 mod chain;
+mod crl;
 mod csr;
 mod der;
 mod hierarchy;
+mod ocsp;
 mod public_key;
 mod signer;
 #[cfg(test)]
 mod testing;
+mod urls;
 mod weak_key;
 
 pub use certificate::{
@@ -23,10 +26,16 @@ pub use certificate::{
     validity_of_certificate, within_issuer,
 };
 pub use chain::{NoChain, certificate_pem, certificates_from_pem, chain, chain_pem};
+pub use crl::{CrlTemplate, create_crl};
 pub use csr::{CheckedCsr, CsrProblem, create_csr};
 pub use hierarchy::{
     CaSubject, HierarchyProblem, IntermediateTemplate, InvalidCaSubject, RootTemplate,
     check_hierarchy, create_intermediate, create_root,
 };
+pub use ocsp::{
+    CertId, MalformedOcspRequest, OcspRefusal, OcspStatus, OcspTemplate, ResponderTemplate,
+    create_ocsp_response, create_responder,
+};
 pub use public_key::{WeakKey, public_key_strength, rsa_key_strength};
 pub use signer::{SignatureAlgorithm, Signer, SignerError};
+pub use urls::PkiUrls;

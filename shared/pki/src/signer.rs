@@ -5,6 +5,10 @@
 
 use std::cell::RefCell;
 
+use aws_lc_rs::signature::{
+    ECDSA_P256_SHA256_ASN1, ECDSA_P384_SHA384_ASN1, RSA_PKCS1_2048_8192_SHA256, UnparsedPublicKey,
+    VerificationAlgorithm,
+};
 use rcgen::{PublicKeyData, SigningKey};
 
 /// How a signer signs.
@@ -63,6 +67,20 @@ impl SignatureAlgorithm {
             Self::EcdsaP384Sha384 => &rcgen::PKCS_ECDSA_P384_SHA384,
             Self::RsaPkcs1Sha256 => &rcgen::PKCS_RSA_SHA256,
         }
+    }
+}
+
+impl SignatureAlgorithm {
+    /// Whether this is the signature of this key, as [`Signer::public_key`] has it, for the message.
+    pub(crate) fn verify(self, key: &[u8], message: &[u8], signature: &[u8]) -> Result<(), ()> {
+        let algorithm: &dyn VerificationAlgorithm = match self {
+            Self::EcdsaP256Sha256 => &ECDSA_P256_SHA256_ASN1,
+            Self::EcdsaP384Sha384 => &ECDSA_P384_SHA384_ASN1,
+            Self::RsaPkcs1Sha256 => &RSA_PKCS1_2048_8192_SHA256,
+        };
+        UnparsedPublicKey::new(algorithm, key)
+            .verify(message, signature)
+            .map_err(drop)
     }
 }
 

@@ -97,3 +97,12 @@ pub(crate) fn intermediate(spki_der: &[u8], root: &[u8], root_signer: &dyn Signe
     };
     create_intermediate(&template, root, root_signer).unwrap()
 }
+
+/// An intermediate under a root of its own, as DER, and its key.
+pub(crate) fn issuer() -> (Vec<u8>, TestSigner) {
+    let root_signer = TestSigner::p384();
+    let signer = TestSigner::p256();
+    let root = root("Root", &root_signer);
+    let certificate = intermediate(&signer.spki_der(), &root, &root_signer);
+    (certificate, signer)
+}

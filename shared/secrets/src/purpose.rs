@@ -7,6 +7,12 @@ use std::fmt;
 pub enum Purpose {
     /// An issuer's key, to sign a certificate.
     SignCertificate,
+    /// An issuer's key, to sign a CRL.
+    SignCrl,
+    /// An issuer's key, to sign the certificate of its OCSP responder.
+    SignResponder,
+    /// A responder's key, to sign an OCSP answer.
+    SignOcspResponse,
     /// A server's key, to present its own certificate.
     ServeTls,
     /// The key that nonces are made and checked with.
@@ -24,6 +30,9 @@ impl Purpose {
     pub fn name(self) -> &'static str {
         match self {
             Self::SignCertificate => "sign-certificate",
+            Self::SignCrl => "sign-crl",
+            Self::SignResponder => "sign-responder",
+            Self::SignOcspResponse => "sign-ocsp-response",
             Self::ServeTls => "serve-tls",
             Self::MintNonces => "mint-nonces",
             Self::SignCheckpoint => "sign-checkpoint",

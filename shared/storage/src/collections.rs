@@ -8,6 +8,10 @@ pub const ORDERS: &str = "orders";
 pub const AUTHORIZATIONS: &str = "authorizations";
 /// Certificates, from the moment they are intended.
 pub const CERTIFICATES: &str = "certificates";
+/// The index by which a CRL's entries are read.
+pub const CERTIFICATES_REVOKED: &str = "revoked";
+/// The index of those that are revoked and in no CRL yet.
+pub const CERTIFICATES_UNLISTED: &str = "unlisted";
 /// Authorities: issuers' certificates and profiles.
 pub const AUTHORITIES: &str = "authorities";
 /// Nonces that were spent.
@@ -26,6 +30,10 @@ pub const DUTIES: &str = "duties";
 pub const PROCESSES: &str = "processes";
 /// Sealed secrets.
 pub const SECRETS: &str = "secrets";
+/// Certificate revocation lists, signed.
+pub const CRLS: &str = "crls";
+/// OCSP answers, signed.
+pub const OCSP_RESPONSES: &str = "ocsp_responses";
 /// Which KEK secrets are sealed under.
 pub const KEKS: &str = "keks";
 /// What people have switched for the whole cluster.
@@ -57,6 +65,8 @@ pub const ALL: &[&str] = &[
     PROCESSES,
     SECRETS,
     KEKS,
+    CRLS,
+    OCSP_RESPONSES,
     SWITCHES,
     LIMITS,
     AUDIT_OUTBOX,

@@ -42,8 +42,8 @@ pub use metrics::Metrics;
 pub use pool::{Pool, PoolState};
 pub use processes::{Process, Processes, Seen};
 pub use repositories::{
-    Accounts, Authorities, AuthorityHealth, Authorizations, Certificates, Keks, NonceSpent, Nonces,
-    Orders, OrdersPage, SealedSecrets, Sealing,
+    Accounts, Authorities, AuthorityHealth, Authorizations, Certificates, Crls, Keks, NonceSpent,
+    Nonces, OcspResponses, Orders, OrdersPage, SealedSecrets, Sealing, Selection,
 };
 pub use retention::{Keep, Removed, Retention};
 pub use rewrap::Rewrapped;

@@ -16,7 +16,8 @@ use crate::metrics::Metrics;
 use crate::pool::Pool;
 use crate::processes::Processes;
 use crate::repositories::{
-    Accounts, Authorities, Authorizations, Certificates, Keks, Nonces, Orders, SealedSecrets,
+    Accounts, Authorities, Authorizations, Certificates, Crls, Keks, Nonces, OcspResponses, Orders,
+    SealedSecrets,
 };
 use crate::retention::Retention;
 use crate::switches::SwitchBoard;
@@ -38,6 +39,10 @@ pub struct Store {
     pub authorizations: Authorizations,
     /// Certificates.
     pub certificates: Certificates,
+    /// CRLs.
+    pub crls: Crls,
+    /// OCSP answers.
+    pub ocsp_responses: OcspResponses,
     /// Authorities.
     pub authorities: Authorities,
     /// Sealed secrets.
@@ -78,6 +83,8 @@ impl Store {
             orders: Orders::new(&database),
             authorizations: Authorizations::new(&database),
             certificates: Certificates::new(&database),
+            crls: Crls::new(&database),
+            ocsp_responses: OcspResponses::new(&database),
             authorities: Authorities::new(&database),
             secrets: SealedSecrets::new(&database),
             keks: Keks::new(&database),

@@ -25,6 +25,8 @@ pub enum SecretName {
     RootKey(AuthorityName),
     /// The key and chain that the API shows, signed by this authority, PEM.
     ServerCertificate(AuthorityName),
+    /// The key and certificate that sign OCSP answers for this issuer, PEM.
+    OcspResponder(IssuerId),
     /// The key that nonces are minted with, by its number.
     NonceKey(u8),
     /// The key that the audit trail is signed with, PKCS#8.
@@ -37,6 +39,7 @@ impl fmt::Display for SecretName {
             Self::IssuerKey(id) => write!(f, "issuer-key/{id}"),
             Self::RootKey(authority) => write!(f, "root-key/{authority}"),
             Self::ServerCertificate(authority) => write!(f, "server-certificate/{authority}"),
+            Self::OcspResponder(issuer) => write!(f, "ocsp-responder/{issuer}"),
             Self::NonceKey(number) => write!(f, "nonce-key/{number}"),
             Self::CheckpointKey => write!(f, "checkpoint-key"),
         }

@@ -21,6 +21,7 @@ mod orders;
 mod pressure;
 mod refusals;
 mod reload;
+mod revocation;
 mod secrets;
 mod server_certificate;
 mod siem;

@@ -1,23 +1,9 @@
 //! What several topics use.
 
-use std::process::{Command, Output, Stdio};
+use std::process::Output;
 
 use anyhow::{Context as _, Result, ensure};
-
-/// Runs OpenSSL; gives what it wrote.
-pub fn openssl(arguments: &[&str]) -> Result<Vec<u8>> {
-    let output = Command::new("openssl")
-        .args(arguments)
-        .stdin(Stdio::null())
-        .output()
-        .context("openssl is not there: `make test` installs it, or `apt-get install openssl`")?;
-    ensure!(
-        output.status.success(),
-        "openssl {arguments:?}: {}",
-        String::from_utf8_lossy(&output.stderr)
-    );
-    Ok(output.stdout)
-}
+pub use certfleet_system_tests::openssl;
 
 /// What a command that has to succeed wrote.
 pub fn succeeded(output: &Output) -> Result<String> {

@@ -8,6 +8,7 @@ mod namespace;
 pub mod partition;
 pub mod paused_workers;
 pub mod primary;
+pub mod revocation;
 pub mod rolling_restart;
 pub mod rotation;
 pub mod zone;

@@ -1,3 +1,4 @@
 //! The routes, by audience.
 
 pub mod acme;
+pub mod pki;

@@ -2,8 +2,10 @@
 
 pub mod audit;
 pub mod ca;
+pub mod cert;
 pub mod completion;
 pub mod config;
+pub mod crl;
 pub mod db;
 pub mod health;
 pub mod inspect;
@@ -26,6 +28,8 @@ pub async fn run(cli: Cli) -> Result<(), Failure> {
         Command::Config(config::ConfigCommand::Validate) => config::validate(config, out),
         Command::Db(command) => db::run(command, config, out).await,
         Command::Ca(command) => ca::run(command, config, out).await,
+        Command::Cert(command) => cert::run(command, config, out).await,
+        Command::Crl(command) => crl::run(command, config, out).await,
         Command::Inspect(command) => inspect::run(command, config, out).await,
         Command::Health => health::run(config, out).await,
         Command::Jobs(command) => jobs::run(command, config, out).await,

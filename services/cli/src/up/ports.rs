@@ -9,7 +9,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use certfleet_supervisor::{pick_free_ports, require_free};
 use tokio::net::TcpListener;
 
-use super::args::UpArgs;
+use super::args::{PORT, UpArgs};
 use crate::failure::Failure;
 
 const HTTP: u16 = 80;
@@ -19,6 +19,8 @@ const TLS_ALPN: u16 = 443;
 pub struct Ports {
     /// The API's address.
     pub api: SocketAddr,
+    /// Where relying parties ask about revoked certificates.
+    pub revocation: SocketAddr,
     /// Where http-01 challenges are looked for.
     pub http01: u16,
     /// Where tls-alpn-01 challenges are looked for.
@@ -42,6 +44,8 @@ impl Ports {
     pub async fn take(args: &UpArgs) -> Result<Self, Failure> {
         let api = loopback(args.port);
         require_free(api, "the API")?;
+        // Held until the others are chosen.
+        let (revocation, _held) = for_relying_parties(args).await?;
         let http01 = Choice::make(args.http01_port, HTTP).await?;
         if let Some(listener) = http01.listener {
             let tls_alpn = match args.tls_alpn_port {
@@ -50,6 +54,7 @@ impl Ports {
             };
             return Ok(Self {
                 api,
+                revocation,
                 http01: http01.port,
                 tls_alpn,
                 answer: Answer::Http01(listener),
@@ -66,12 +71,31 @@ impl Ports {
         };
         Ok(Self {
             api,
+            revocation,
             http01: http01.port,
             tls_alpn: tls_alpn.port,
             answer: Answer::TlsAlpn01(listener),
             note: note("tls-alpn-01", tls_alpn.port, TLS_ALPN, args.tls_alpn_port),
         })
     }
+}
+
+/// The port that is asked for, or the one after the API's, if it is free; it is the API's to listen at.
+async fn for_relying_parties(args: &UpArgs) -> Result<(SocketAddr, Option<TcpListener>), Failure> {
+    if let Some(port) = args.revocation_port {
+        require_free(loopback(port), "relying parties")?;
+        return Ok((loopback(port), None));
+    }
+    let next = args.port.checked_add(1).unwrap_or(PORT + 1);
+    let resolvers = args.resolver.iter().map(|resolver| resolver.0.port());
+    let challenges = args.http01_port.into_iter().chain(args.tls_alpn_port);
+    let wished = if challenges.chain(resolvers).any(|other| other == next) {
+        free_port()?
+    } else {
+        next
+    };
+    let choice = Choice::make(None, wished).await?;
+    Ok((loopback(choice.port), choice.listener))
 }
 
 fn note(kind: &str, port: u16, standard: u16, asked: Option<u16>) -> Option<String> {
@@ -168,6 +192,10 @@ mod tests {
             refused.contains("http-01") && refused.contains(&port.to_string()),
             "{refused}"
         );
+        // The port after the API's is a client's.
+        let api = free_port().unwrap();
+        let ports = take(api, api + 1, free()).await.unwrap();
+        assert_ne!(ports.revocation.port(), api + 1);
         let refused = take(port, free(), free()).await.err().unwrap();
         assert!(refused.contains("the API"), "{refused}");
     }

@@ -47,6 +47,11 @@ impl Shared {
             ("CERTFLEET_SERVER_LISTEN", ports.api.to_string()),
             ("CERTFLEET_SERVER_EXTERNAL_URL", api_url.clone()),
             ("CERTFLEET_SERVER_REUSE_PORT", "true".to_owned()),
+            ("CERTFLEET_REVOCATION_LISTEN", ports.revocation.to_string()),
+            (
+                "CERTFLEET_REVOCATION_URL",
+                format!("http://{}", ports.revocation),
+            ),
             ("CERTFLEET_TLS_MODE", "managed".to_owned()),
             ("CERTFLEET_TLS_NAMES", "127.0.0.1,::1".to_owned()),
             (

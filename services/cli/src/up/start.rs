@@ -76,6 +76,7 @@ pub async fn start(
         cluster: cluster_file,
         config,
         chain,
+        revocation: format!("http://{}", ports.revocation),
         http01_port: ports.http01,
         tls_alpn_port: ports.tls_alpn,
         certificate,

@@ -21,6 +21,8 @@ pub struct Ready {
     pub config: PathBuf,
     /// The chain of the certificate below.
     pub chain: PathBuf,
+    /// Where CRLs, OCSP answers and issuers' certificates are had.
+    pub revocation: String,
     /// Where http-01 challenges are looked for.
     pub http01_port: u16,
     /// Where tls-alpn-01 challenges are looked for.
@@ -56,6 +58,7 @@ impl Ready {
             ("directory", self.endpoints.directory.clone()),
             ("root", shown(&self.endpoints.root)),
             ("cluster", shown(&self.cluster)),
+            ("revocation", self.revocation.clone()),
             ("http-01", format!("port {}", self.http01_port)),
             ("tls-alpn-01", format!("port {}", self.tls_alpn_port)),
         ]);

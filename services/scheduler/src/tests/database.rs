@@ -6,7 +6,7 @@ use std::time::Duration;
 use certfleet_domain::{ServerId, SystemClock, SystemRng, Timestamp};
 use certfleet_jobs::{Job, JobKind};
 use certfleet_service_kit::Status;
-use certfleet_service_kit::settings::{Scheduler, Siem};
+use certfleet_service_kit::settings::{Revocation, Scheduler, Siem};
 use certfleet_storage::jobs::JobState;
 use certfleet_storage::{
     CommitError, ConnectSettings, Metrics as StorageMetrics, Run, SCHEDULER, Store, Term,
@@ -364,7 +364,7 @@ async fn a_run_that_goes_on_is_not_overtaken_and_the_next_is_for_what_was_missed
 async fn the_real_duties_are_enqueued_and_it_is_told_how_they_are() {
     let database = certfleet_testkit::database().await;
     let store = migrated(&database).await;
-    let duties = duties::all(&settings(), &Siem::default());
+    let duties = duties::all(&settings(), &Siem::default(), &Revocation::default());
     let well = condition(&duties, None);
     assert_eq!(well.status, Status::Degraded, "{well:?}");
 
@@ -375,7 +375,7 @@ async fn the_real_duties_are_enqueued_and_it_is_told_how_they_are() {
     let office = office(
         &store,
         me,
-        duties::all(&settings(), &Siem::default()),
+        duties::all(&settings(), &Siem::default(), &Revocation::default()),
         metrics(),
     );
     office.tick(term).await.expect("an answer");

@@ -32,7 +32,7 @@ impl Handlers {
         let key =
             InternalKey::generate(KeyAlgorithm::EcdsaP256).map_err(|error| error.to_string())?;
         let trial = self.for_ourselves(authority, &names, &key)?;
-        match self.issuing.sign(&trial).await {
+        match self.issuing.try_to_sign(&trial).await {
             Ok(_) => Ok(()),
             Err(IssuingError::Passing(why) | IssuingError::Refused(why)) => Err(why),
         }

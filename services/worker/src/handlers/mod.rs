@@ -7,10 +7,12 @@ mod apply_retention;
 mod check_authorities;
 mod forward_events;
 mod issue_server_certificate;
+mod publish_crls;
 mod recover_work;
 mod rewrap_secrets;
 mod sequence_events;
 mod sign_certificate;
+mod sign_ocsp_response;
 mod validate_challenge;
 
 use std::sync::Arc;
@@ -25,6 +27,7 @@ use certfleet_validation::Validator;
 use crate::issuing::Issuing;
 use crate::metrics::Metrics;
 use crate::recorder::Recorder;
+use crate::revoking::Revoking;
 
 /// What handlers work with.
 pub struct Handlers {
@@ -34,6 +37,8 @@ pub struct Handlers {
     pub vault: Vault,
     /// What signs.
     pub issuing: Issuing,
+    /// What signs for relying parties.
+    pub revoking: Revoking,
     /// What puts acts on record.
     pub recorder: Recorder,
     /// What proves control of names.
@@ -120,6 +125,16 @@ impl Handlers {
                 Job::CheckAuthorities { .. } => self.check_authorities(lease).await,
                 Job::SequenceEvents { .. } => self.sequence_events(lease).await,
                 Job::ForwardEvents { .. } => self.forward_events(lease).await,
+                Job::SignOcspResponse {
+                    certificate,
+                    hash,
+                    authority,
+                    ..
+                } => {
+                    self.sign_ocsp_response(lease, *certificate, *hash, authority)
+                        .await
+                }
+                Job::PublishCrls { .. } => self.publish_crls(lease).await,
                 Job::RewrapSecrets { .. } => self.rewrap_secrets(lease).await,
                 Job::ApplyRetention {
                     due,
@@ -161,6 +176,8 @@ impl Handlers {
             }
             Job::SignCertificate { order, .. } => self.give_up_signing(*order).await,
             Job::IssueServerCertificate { .. }
+            | Job::SignOcspResponse { .. }
+            | Job::PublishCrls { .. }
             | Job::RecoverWork { .. }
             | Job::CheckAuthorities { .. }
             | Job::SequenceEvents { .. }

@@ -86,7 +86,7 @@ fn write_access_description(writer: DERWriter<'_>, method: &[u64], url: &str) {
 }
 
 /// Plain HTTP, as the Baseline Requirements want it: a client that fetches these cannot yet verify TLS.
-pub(super) fn require_http(url: &str) -> Result<(), IssueError> {
+pub(crate) fn require_http(url: &str) -> Result<(), IssueError> {
     let plain = url.bytes().all(|octet| octet.is_ascii_graphic());
     if plain && url.len() > "http://".len() && url.starts_with("http://") {
         Ok(())

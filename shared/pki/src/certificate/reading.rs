@@ -92,6 +92,19 @@ impl<'a> IssuerCertificate<'a> {
         }
     }
 
+    /// What certificates and lists signed under it name its key by: its subject key identifier (RFC 5280 §4.2.1.2).
+    pub(crate) fn key_identifier(&self) -> Result<Vec<u8>, IssueError> {
+        self.parsed
+            .iter_extensions()
+            .find_map(|extension| match extension.parsed_extension() {
+                ParsedExtension::SubjectKeyIdentifier(identifier) => Some(identifier.0.to_vec()),
+                _ => None,
+            })
+            .ok_or(IssueError::Issuer(
+                "its certificate has no subject key identifier",
+            ))
+    }
+
     /// The validity is one, and lies within this certificate's own.
     pub(crate) fn require_within(
         &self,

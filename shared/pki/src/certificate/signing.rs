@@ -1,6 +1,8 @@
 //! The step through rcgen: contents and signer in, signed DER out.
 
-use rcgen::{CertificateParams, Issuer, PublicKeyData, SubjectPublicKeyInfo};
+use rcgen::{
+    CertificateParams, CertificateRevocationListParams, Issuer, PublicKeyData, SubjectPublicKeyInfo,
+};
 use rustls_pki_types::CertificateDer;
 
 use super::{IssueError, IssuerCertificate};
@@ -19,10 +21,26 @@ pub(crate) fn sign_under(
     issuer: &IssuerCertificate<'_>,
     signer: &dyn Signer,
 ) -> Result<Vec<u8>, IssueError> {
+    by_issuer(issuer, signer, |issuer| params.signed_by(key, issuer))
+}
+
+/// Signs a list of revoked certificates.
+pub(crate) fn sign_list(
+    params: &CertificateRevocationListParams,
+    issuer: &IssuerCertificate<'_>,
+    signer: &dyn Signer,
+) -> Result<Vec<u8>, IssueError> {
+    by_issuer(issuer, signer, |issuer| params.signed_by(issuer))
+}
+
+fn by_issuer<T: AsDer>(
+    issuer: &IssuerCertificate<'_>,
+    signer: &dyn Signer,
+    sign: impl FnOnce(&Issuer<'_, &Adapter<'_>>) -> Result<T, rcgen::Error>,
+) -> Result<Vec<u8>, IssueError> {
     let adapter = Adapter::new(signer);
     let certificate = CertificateDer::from(issuer.der);
-    let outcome = Issuer::from_ca_cert_der(&certificate, &adapter)
-        .and_then(|issuer| params.signed_by(key, &issuer));
+    let outcome = Issuer::from_ca_cert_der(&certificate, &adapter).and_then(|issuer| sign(&issuer));
     finish(outcome, &adapter)
 }
 
@@ -69,6 +87,12 @@ impl AsDer for rcgen::Certificate {
 }
 
 impl AsDer for rcgen::CertificateSigningRequest {
+    fn as_der(&self) -> &[u8] {
+        self.der()
+    }
+}
+
+impl AsDer for rcgen::CertificateRevocationList {
     fn as_der(&self) -> &[u8] {
         self.der()
     }

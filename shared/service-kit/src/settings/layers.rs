@@ -9,13 +9,14 @@ use super::text::FromText;
 use super::{environment, file};
 
 /// The sections there are.
-pub(super) const SECTIONS: [&str; 14] = [
+pub(super) const SECTIONS: [&str; 15] = [
     "acme",
     "database",
     "kek",
     "limits",
     "log",
     "management",
+    "revocation",
     "scheduler",
     "server",
     "siem",

@@ -10,8 +10,8 @@ use super::fault::{Fault, SettingsError};
 use super::layers::{Entries, Given, Layers, Source};
 use super::section::Section;
 use super::{
-    Acme, Database, Kek, Limits, Log, Management, Scheduler, Server, Siem, State, Telemetry, Tls,
-    Validation, Worker, de, server,
+    Acme, Database, Kek, Limits, Log, Management, Revocation, Scheduler, Server, Siem, State,
+    Telemetry, Tls, Validation, Worker, de, server,
 };
 
 /// Gives a service its sections, and gathers what is wrong.
@@ -107,6 +107,7 @@ impl Reader {
         self.check_only::<Limits>();
         self.check_only::<Log>();
         self.check_only::<Management>();
+        self.check_only::<Revocation>();
         self.check_only::<Scheduler>();
         self.check_only::<Server>();
         self.check_only::<Siem>();

@@ -2,8 +2,8 @@
 
 use super::reader::{Reader, ServiceSettings};
 use super::{
-    Acme, Database, Kek, Limits, Log, Management, Scheduler, Server, Siem, State, Telemetry, Tls,
-    Validation, Worker,
+    Acme, Database, Kek, Limits, Log, Management, Revocation, Scheduler, Server, Siem, State,
+    Telemetry, Tls, Validation, Worker,
 };
 
 /// What every long-running service has.
@@ -82,6 +82,8 @@ pub struct ApiSettings {
     pub acme: Acme,
     /// How much it lets through.
     pub limits: Limits,
+    /// Where relying parties ask about revoked certificates.
+    pub revocation: Revocation,
 }
 
 impl ServiceSettings for ApiSettings {
@@ -89,7 +91,7 @@ impl ServiceSettings for ApiSettings {
         let base = Base::read(reader);
         let (server, tls) = (reader.section(), reader.section());
         let (database, kek, acme) = (reader.section(), reader.kek(), reader.section());
-        let limits = reader.section();
+        let (limits, revocation) = (reader.section(), reader.section());
         Some(Self {
             base: base?,
             server: server?,
@@ -98,6 +100,7 @@ impl ServiceSettings for ApiSettings {
             kek: kek?,
             acme: acme?,
             limits: limits?,
+            revocation: revocation?,
         })
     }
 }
@@ -119,6 +122,8 @@ pub struct WorkerSettings {
     pub acme: Acme,
     /// Who gets the audit trail.
     pub siem: Siem,
+    /// What is signed for relying parties.
+    pub revocation: Revocation,
 }
 
 impl ServiceSettings for WorkerSettings {
@@ -126,7 +131,7 @@ impl ServiceSettings for WorkerSettings {
         let base = Base::read(reader);
         let (worker, validation) = (reader.section(), reader.section());
         let (database, kek, acme) = (reader.section(), reader.kek(), reader.section());
-        let siem = reader.section();
+        let (siem, revocation) = (reader.section(), reader.section());
         Some(Self {
             base: base?,
             worker: worker?,
@@ -135,6 +140,7 @@ impl ServiceSettings for WorkerSettings {
             kek: kek?,
             acme: acme?,
             siem: siem?,
+            revocation: revocation?,
         })
     }
 }
@@ -150,18 +156,21 @@ pub struct SchedulerSettings {
     pub database: Database,
     /// Whether there is somebody who gets the audit trail.
     pub siem: Siem,
+    /// Whether CRLs are signed.
+    pub revocation: Revocation,
 }
 
 impl ServiceSettings for SchedulerSettings {
     fn read(reader: &mut Reader) -> Option<Self> {
         let base = Base::read(reader);
         let (scheduler, database) = (reader.section(), reader.section());
-        let siem = reader.section();
+        let (siem, revocation) = (reader.section(), reader.section());
         Some(Self {
             base: base?,
             scheduler: scheduler?,
             database: database?,
             siem: siem?,
+            revocation: revocation?,
         })
     }
 }

@@ -24,6 +24,8 @@ pub(crate) struct CertificateDocument {
     replaced_by: Option<OrderId>,
     created_at: bson::DateTime,
     state: StateDocument,
+    /// Revoked, and in no CRL yet; there only while that is so.
+    unlisted: Option<bool>,
     version: i64,
 }
 
@@ -69,6 +71,8 @@ impl Stored for Certificate {
                 reason: *reason,
             },
         };
+        // Whoever writes a revoked certificate anew has it listed again, which does no harm.
+        let unlisted = matches!(self.state, CertificateState::Revoked { .. }).then_some(true);
         CertificateDocument {
             id: self.id,
             serial: self.serial,
@@ -83,6 +87,7 @@ impl Stored for Certificate {
             replaced_by: self.replaced_by,
             created_at: to_bson_time(self.created_at),
             state,
+            unlisted,
             version,
         }
     }

@@ -4,6 +4,8 @@ mod account;
 mod authority;
 mod authorization;
 mod certificate;
+mod crl;
+mod ocsp_response;
 mod order;
 
 use bson::{Bson, Document, doc};
@@ -75,6 +77,15 @@ pub(crate) fn replace<T: Stored>(entity: &T) -> Result<Unit, StorageError> {
         row: Row::new(T::COLLECTION, entity.id()),
         guard: doc! { "version": entity.version() },
         update: Bson::Document(update),
+    }))
+}
+
+/// The unit that puts an entity in place of whatever is there under its id, if anything is.
+pub(crate) fn put<T: Stored>(entity: &T) -> Result<Unit, StorageError> {
+    let (document, _) = fields(entity, entity.version())?;
+    Ok(Unit::of(Write::Ensure {
+        row: Row::new(T::COLLECTION, entity.id()),
+        pipeline: vec![doc! { "$replaceWith": { "$literal": document } }],
     }))
 }
 

@@ -7,10 +7,13 @@ mod accounts;
 mod authorities;
 mod authorizations;
 mod certificates;
+mod crls;
 mod keks;
 mod nonces;
+mod ocsp_responses;
 mod orders;
 mod secrets;
+mod selection;
 
 use bson::{Bson, Document, doc};
 use futures_util::future::try_join_all;
@@ -25,10 +28,13 @@ pub use accounts::Accounts;
 pub use authorities::{Authorities, AuthorityHealth};
 pub use authorizations::Authorizations;
 pub use certificates::Certificates;
+pub use crls::Crls;
 pub use keks::{Keks, Sealing};
 pub use nonces::{NonceSpent, Nonces};
+pub use ocsp_responses::OcspResponses;
 pub use orders::{Orders, OrdersPage};
 pub use secrets::{Reseal, SealedSecrets, StoredSecret};
+pub use selection::Selection;
 
 async fn find_one<T: Stored>(
     collection: &Collection<Document>,

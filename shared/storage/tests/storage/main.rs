@@ -21,6 +21,7 @@ mod queries;
 mod recovery;
 mod repositories;
 mod retention;
+mod revocation;
 mod rooms;
 mod support;
 mod totals;

@@ -20,13 +20,31 @@ pub(crate) fn lint_pair(issuer: &Path, certificate: &Path) {
     );
 }
 
+/// Judges a CRL, by RFC 5280 and by the Baseline Requirements.
+pub(crate) fn lint_crl(crl: &Path) {
+    for profile in ["PKIX", "BR"] {
+        let options = ["--type", "CRL", "--profile", profile];
+        judge_with("lint_crl", &options, &[crl], &[]);
+    }
+}
+
+/// Judges an OCSP answer, by RFC 6960.
+pub(crate) fn lint_ocsp_response(answer: &Path) {
+    judge("lint_ocsp_response", &[answer], &[]);
+}
+
 fn judge(linter: &str, arguments: &[&Path], allowed: &[&str]) {
+    judge_with(linter, &[], arguments, allowed);
+}
+
+fn judge_with(linter: &str, options: &[&str], arguments: &[&Path], allowed: &[&str]) {
     let directory = std::env::var_os("CERTFLEET_PKILINT").map(PathBuf::from).expect(
         "CERTFLEET_PKILINT is not set: `make test` sets it, or python3 -m venv V && V/bin/pip install pkilint, and set \
          it to V/bin",
     );
     let output = Command::new(directory.join(linter))
         .args(["lint", "--severity", "ERROR", "--format", "CSV"])
+        .args(options)
         .args(arguments)
         .output()
         .unwrap_or_else(|error| panic!("{linter}: {error}"));

@@ -12,7 +12,7 @@ mod certificate;
 mod dehydrated;
 mod home;
 mod lego;
-mod linter;
+pub(crate) mod linter;
 mod uacme;
 
 use std::net::Ipv4Addr;

@@ -40,6 +40,20 @@ impl FromStr for Which {
     }
 }
 
+impl Which {
+    /// The certificate, which has to be there.
+    pub async fn find(self, store: &Store) -> Result<Certificate, Failure> {
+        let (found, name) = match self {
+            Self::Id(id) => (store.certificates.find(id).await?, id.to_string()),
+            Self::Serial(serial) => {
+                let found = store.certificates.find_by_serial(serial).await?;
+                (found, serial.to_string())
+            }
+        };
+        found.ok_or_else(|| Failure::not_found("certificate", name))
+    }
+}
+
 /// A certificate as it is shown.
 #[derive(Debug, Serialize)]
 pub struct CertificateView {
@@ -66,14 +80,7 @@ pub struct CertificateView {
 
 /// Shows a certificate.
 pub async fn run(store: &Store, which: Which, pem: bool, out: Output) -> Result<(), Failure> {
-    let (found, name) = match which {
-        Which::Id(id) => (store.certificates.find(id).await?, id.to_string()),
-        Which::Serial(serial) => {
-            let found = store.certificates.find_by_serial(serial).await?;
-            (found, serial.to_string())
-        }
-    };
-    let certificate = found.ok_or_else(|| Failure::not_found("certificate", name))?;
+    let certificate = which.find(store).await?;
     if pem {
         let authority = store.authorities.find(&certificate.authority).await?;
         return Output::raw(&chain(&certificate, authority.as_ref())?);

@@ -12,6 +12,7 @@ use certfleet_domain::{AccountId, OrderId, Problem};
 use clap::Subcommand;
 use serde::Serialize;
 
+pub(super) use self::certificate::Which;
 pub(super) use self::job::JobView;
 use crate::connection::open;
 use crate::failure::Failure;
@@ -28,7 +29,7 @@ pub enum InspectCommand {
     /// A certificate.
     Certificate {
         /// Its id, the last part of its URL, or its serial number in hex, with or without colons.
-        id: certificate::Which,
+        id: Which,
         /// Print the chain as clients download it (PEM), and nothing else.
         #[arg(long)]
         pem: bool,

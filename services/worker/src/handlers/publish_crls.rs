@@ -1,0 +1,90 @@
+//! Signs the CRLs that are due: those of which half the time is over, those that are not there yet, and those that a
+//! revoked certificate is missing in.
+//!
+//! A list is written only in place of the one that was there before its certificates were read. So one that was held up in
+//! between, as by a paused worker, takes no certificate off the list again; and what is noted as listed was read before
+//! that as well.
+
+use std::collections::BTreeSet;
+use std::time::Duration as Time;
+
+use certfleet_crash_points::{CrashPoint, reach};
+use certfleet_domain::{CrlShard, Issuer};
+use certfleet_jobs::Lease;
+use certfleet_pki::validity_of_certificate;
+use certfleet_storage::{CommitError, Unit};
+use futures_util::{StreamExt as _, TryStreamExt as _, stream};
+use time::Duration;
+use tokio::time::Instant;
+
+use super::{HandlerError, Handlers};
+
+/// A run goes on for so long: the next is due then, and goes on where this one was.
+const RUN: Time = Time::from_secs(9);
+/// How many lists are built at once.
+const AT_ONCE: usize = 4;
+/// For so long a certificate stays listed beyond its end: one list at least has to show it then (RFC 5280 §3.3).
+const BEYOND_THE_END: Duration = Duration::days(11);
+
+impl Handlers {
+    pub(super) async fn publish_crls(&self, lease: &Lease) -> Result<(), HandlerError> {
+        if self.revoking.urls.is_none() {
+            return self.finish(lease, Unit::default()).await;
+        }
+        let until = Instant::now() + RUN;
+        let mut built = 0_u64;
+        for authority in self.store.authorities.all().await? {
+            for issuer in authority.issuers() {
+                let due = self.crls_due(issuer).await?;
+                let lists = stream::iter(due)
+                    .take_while(|_| std::future::ready(Instant::now() < until))
+                    .map(|shard| self.publish_crl(issuer, shard))
+                    .buffer_unordered(AT_ONCE);
+                built += lists
+                    .try_fold(0, |sum, one| async move { Ok(sum + one) })
+                    .await?;
+            }
+        }
+        if built > 0 {
+            tracing::info!(crls = built, "published");
+        }
+        self.metrics.crls_published(built);
+        self.finish(lease, Unit::default()).await
+    }
+
+    async fn crls_due(&self, issuer: &Issuer) -> Result<BTreeSet<CrlShard>, HandlerError> {
+        let now = self.clock.now();
+        let validity = validity_of_certificate(&issuer.certificate);
+        let (_, end) = validity.map_err(|error| HandlerError::Passing(error.to_string()))?;
+        // Nobody goes by what one says that is over.
+        if end <= now {
+            return Ok(BTreeSet::new());
+        }
+        let settled = self.store.crls.settled(issuer.id, now).await?;
+        let mut due = self.store.certificates.shards_to_list(issuer.id).await?;
+        due.extend(CrlShard::all().filter(|shard| !settled.contains(shard)));
+        Ok(due)
+    }
+
+    /// Gives how many were built: one, or none if another was faster.
+    async fn publish_crl(&self, issuer: &Issuer, shard: CrlShard) -> Result<u64, HandlerError> {
+        let (crls, certificates) = (&self.store.crls, &self.store.certificates);
+        let before = crls.find(issuer.id, shard).await?;
+        let missing = certificates.unlisted(issuer.id, shard).await?;
+        let end = self.clock.now() - BEYOND_THE_END;
+        let revoked = certificates.revoked(issuer.id, shard, end).await?;
+        reach(CrashPoint::RevokedRead);
+        let crl = self
+            .revoking
+            .crl(issuer, shard, before.as_ref(), revoked)
+            .await?;
+        match self.store.commit(crls.publish(&crl)?).await {
+            Ok(()) => {}
+            Err(CommitError::Changed { .. } | CommitError::Duplicate { .. }) => return Ok(0),
+            Err(CommitError::Storage(error)) => return Err(error.into()),
+        }
+        reach(CrashPoint::CrlWritten);
+        certificates.listed(issuer.id, &missing).await?;
+        Ok(1)
+    }
+}
