@@ -7,7 +7,7 @@ use certfleet_storage::{Corrupt, StorageError};
 use futures_util::TryStreamExt;
 use mongodb::{Collection, Database};
 
-use crate::step::Step;
+use crate::step::{Step, UNDER_WAY};
 
 /// What the database says of a step that was applied to it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -54,6 +54,26 @@ fn parse(document: &Document) -> Result<Entry, Corrupt> {
             .map_err(corrupt)?
             .to_time_0_3(),
     })
+}
+
+/// Puts it on record that a restore is under way.
+pub(crate) async fn mark_restore(database: &Database) -> Result<(), StorageError> {
+    let mark = vec![doc! { "$set": {
+        "name": "a restore is under way", "checksum": "", "applied_at": "$$NOW",
+    } }];
+    collection(database)
+        .update_one(doc! { "_id": UNDER_WAY }, mark)
+        .upsert(true)
+        .await?;
+    Ok(())
+}
+
+/// Takes that off the record.
+pub(crate) async fn unmark_restore(database: &Database) -> Result<(), StorageError> {
+    collection(database)
+        .delete_one(doc! { "_id": UNDER_WAY })
+        .await?;
+    Ok(())
 }
 
 /// Puts a step that has been carried out on record. One that is there already stays as it is.

@@ -12,10 +12,12 @@
 
 mod ledger;
 mod operation;
+mod restoring;
 mod runner;
 mod status;
 mod step;
 mod steps;
 
+pub use restoring::{begin_restore, end_restore, last_step};
 pub use runner::{Applied, MigrateError, migrate};
 pub use status::{AppliedStep, PendingStep, SchemaError, SchemaStatus, require_compatible, status};

@@ -59,6 +59,9 @@ pub enum MigrateError {
 /// Waits while another runner is at work. `me` is an id of this run alone: two runs with the same id would take each
 /// other for themselves.
 pub async fn migrate(store: &Store, me: ServerId) -> Result<Vec<Applied>, MigrateError> {
+    if status::status(store.database()).await?.restoring {
+        return Err(SchemaError::Restoring.into());
+    }
     migrate_to(store, me, &steps::all()).await
 }
 

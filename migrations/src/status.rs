@@ -5,7 +5,7 @@ use certfleet_storage::StorageError;
 use mongodb::Database;
 
 use crate::ledger::{self, Entry};
-use crate::step::Step;
+use crate::step::{Step, UNDER_WAY};
 use crate::steps;
 
 /// A step that was applied.
@@ -43,6 +43,8 @@ pub struct SchemaStatus {
     pub unknown: Vec<AppliedStep>,
     /// Applied, but with another checksum than this build's.
     pub changed: Vec<AppliedStep>,
+    /// Whether a backup is being restored.
+    pub restoring: bool,
 }
 
 /// Why this build does not work with the database as it is. One line, for the operator.
@@ -80,6 +82,11 @@ pub enum SchemaError {
         /// The checksum it was applied with.
         applied: String,
     },
+    /// A backup is being restored.
+    #[error(
+        "a backup is being restored into the database: wait for its end, or, if it was broken off, give `certfleet backup restore` again"
+    )]
+    Restoring,
     /// The database cannot be asked.
     #[error(transparent)]
     Storage(#[from] StorageError),
@@ -94,6 +101,9 @@ pub async fn status(database: &Database) -> Result<SchemaStatus, StorageError> {
 /// this build does not know.
 pub async fn require_compatible(database: &Database) -> Result<(), SchemaError> {
     let status = status(database).await?;
+    if status.restoring {
+        return Err(SchemaError::Restoring);
+    }
     require_known(&status)?;
     match status.pending.first() {
         None => Ok(()),
@@ -135,6 +145,10 @@ pub(crate) fn compare(known: &[Step], recorded: Vec<Entry>) -> Result<SchemaStat
         }
     }
     for entry in recorded {
+        if entry.number == UNDER_WAY {
+            status.restoring = true;
+            continue;
+        }
         let step = known.iter().find(|step| step.number == entry.number);
         let list = match step {
             None => &mut status.unknown,

@@ -5,6 +5,10 @@ use bson::{Document, doc};
 
 use crate::operation::Operation;
 
+/// The number under which it is on record that a restore is under way. No build has such a step, so that none works with the
+/// database, those from before there were restores among them.
+pub(crate) const UNDER_WAY: i32 = i32::MAX;
+
 /// One step of the schema's history. Once released it never changes.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Step {

@@ -252,15 +252,22 @@ impl Cluster {
 
     /// The same, in another database of the replica set.
     pub fn certfleet_in(&self, database: &str, arguments: &[&str]) -> Result<Output> {
+        let mut command = self.command()?;
+        command
+            .env("CERTFLEET_DATABASE_NAME", database)
+            .args(arguments);
+        command.output().context("certfleet does not start")
+    }
+
+    /// The operator's command with this cluster's settings, to be told more.
+    pub fn command(&self) -> Result<Command> {
         let mut command = Command::new(Binaries::find()?.certfleet());
         without_settings(&mut command);
         command
-            .env("CERTFLEET_DATABASE_NAME", database)
             .arg("--config")
             .arg(self.data.join("certfleet.yaml"))
-            .args(arguments)
             .stdin(Stdio::null());
-        command.output().context("certfleet does not start")
+        Ok(command)
     }
 
     /// What the workers find when they validate: all names lead to it.

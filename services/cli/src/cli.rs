@@ -5,7 +5,9 @@ use std::path::PathBuf;
 use clap::{Parser, Subcommand};
 use clap_complete::Shell;
 
-use crate::commands::{audit, ca, cert, config, crl, db, inspect, jobs, kek, limits, maintenance};
+use crate::commands::{
+    audit, backup, ca, cert, config, crl, db, dr, inspect, jobs, kek, limits, maintenance,
+};
 use crate::up::UpArgs;
 
 const EXIT_CODES: &str = "\
@@ -84,6 +86,12 @@ pub enum Command {
     /// Look at the key encryption keys, and have another one seal.
     #[command(subcommand)]
     Kek(kek::KekCommand),
+    /// Back up the database, and restore it.
+    #[command(subcommand)]
+    Backup(backup::BackupCommand),
+    /// Rehearse the recovery from a disaster.
+    #[command(subcommand)]
+    Dr(dr::DrCommand),
     /// Look at names that are paused because their validations kept failing, and lift that.
     #[command(subcommand)]
     Limits(limits::LimitsCommand),

@@ -59,6 +59,10 @@ acts! {
     CreateResponder = "ocsp.create-responder",
     /// All CRLs of an authority are to be built anew.
     RebuildCrls = "crl.rebuild",
+    /// All of the database was written into a file.
+    CreateBackup = "backup.create",
+    /// The database came out of such a file.
+    RestoreBackup = "backup.restore",
     /// An authority with its keys was made.
     CreateAuthority = "authority.create",
     /// A maintenance began: no new orders.

@@ -9,6 +9,9 @@ use crate::checkpoint::Checkpoint;
 use crate::key::CheckpointKey;
 use crate::log::Head;
 
+/// What a signed report begins with.
+pub const REPORT: &str = "certfleet report";
+
 /// What signs a log's checkpoints.
 pub struct CheckpointSigner {
     name: String,
@@ -44,7 +47,16 @@ impl CheckpointSigner {
 
     /// The checkpoint of the log as it ends now, signed.
     pub fn sign(&self, head: &Head) -> String {
-        let body = Checkpoint::of(&self.name, head).body();
+        self.note(&Checkpoint::of(&self.name, head).body())
+    }
+
+    /// A report of the database whose log it is, signed: a C2SP signed-note. Its first line is [`REPORT`], so that it is
+    /// never taken for a checkpoint.
+    pub fn sign_report(&self, report: &str) -> String {
+        self.note(&format!("{REPORT}\n{}\n", report.trim_end()))
+    }
+
+    fn note(&self, body: &str) -> String {
         let mut signature = self.key().id().to_vec();
         signature.extend(self.key.sign(body.as_bytes()).as_ref());
         format!(

@@ -19,6 +19,8 @@ pub enum Purpose {
     MintNonces,
     /// The key that the audit trail is signed with.
     SignCheckpoint,
+    /// The same key, to sign a report of a restore drill.
+    SignReport,
     /// Any secret, to seal it anew under another KEK.
     Rewrap,
     /// A value sealed only to prove that the KEK is the right one.
@@ -36,6 +38,7 @@ impl Purpose {
             Self::ServeTls => "serve-tls",
             Self::MintNonces => "mint-nonces",
             Self::SignCheckpoint => "sign-checkpoint",
+            Self::SignReport => "sign-report",
             Self::Rewrap => "rewrap",
             Self::ProveKek => "prove-kek",
         }

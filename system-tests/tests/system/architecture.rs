@@ -42,6 +42,7 @@ const SHARED: &[(&str, &[&str])] = &[
         "data-kit",
         &["domain", "storage", "migrations", "service-kit"],
     ),
+    ("backup", &["domain", "storage", "migrations"]),
     ("supervisor", &[]),
     ("testkit", &["supervisor"]),
 ];

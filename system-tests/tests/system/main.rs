@@ -10,6 +10,7 @@ mod accounts;
 mod architecture;
 mod audit;
 mod authorities;
+mod backup;
 mod clients;
 mod draining;
 mod fairness;

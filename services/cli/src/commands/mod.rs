@@ -1,12 +1,14 @@
 //! The commands, one file each.
 
 pub mod audit;
+pub mod backup;
 pub mod ca;
 pub mod cert;
 pub mod completion;
 pub mod config;
 pub mod crl;
 pub mod db;
+pub mod dr;
 pub mod health;
 pub mod inspect;
 pub mod jobs;
@@ -28,7 +30,9 @@ pub async fn run(cli: Cli) -> Result<(), Failure> {
         Command::Config(config::ConfigCommand::Validate) => config::validate(config, out),
         Command::Db(command) => db::run(command, config, out).await,
         Command::Ca(command) => ca::run(command, config, out).await,
+        Command::Backup(command) => backup::run(command, config, out).await,
         Command::Cert(command) => cert::run(command, config, out).await,
+        Command::Dr(command) => dr::run(command, config, out).await,
         Command::Crl(command) => crl::run(command, config, out).await,
         Command::Inspect(command) => inspect::run(command, config, out).await,
         Command::Health => health::run(config, out).await,

@@ -8,6 +8,7 @@ mod args;
 mod authority;
 mod database;
 mod demonstrate;
+mod drill;
 mod kek;
 mod operator;
 mod ports;
@@ -27,6 +28,7 @@ use certfleet_service_kit::Signals;
 use certfleet_supervisor::{Cluster, DataLock, stop_leftovers};
 
 pub use args::UpArgs;
+pub use drill::{DrillArgs, run as drill};
 use progress::Progress;
 use start::start;
 use supervise::supervise;

@@ -29,17 +29,13 @@ impl Shared {
     pub fn gather(
         args: &UpArgs,
         config: Option<PathBuf>,
-        kek_file: &Path,
+        kek_file: Option<&Path>,
         ports: &Ports,
     ) -> Result<Self, Failure> {
         let api_url = format!("https://localhost:{}", args.port);
         let uri = args.mongo_uri.as_deref().unwrap_or(NOT_YET);
         let mut environment: Environment = vec![
             ("CERTFLEET_DATABASE_URI", uri.to_owned()),
-            (
-                "CERTFLEET_KEK_FILE",
-                kek_file.to_string_lossy().into_owned(),
-            ),
             ("CERTFLEET_LOG_FORMAT", "json".to_owned()),
             // All processes share this machine: a thread for each of its cores in each of them would only meet the
             // others.
@@ -64,6 +60,10 @@ impl Shared {
                 ports.tls_alpn.to_string(),
             ),
         ];
+        // Without one of its own, the cluster has that of the settings.
+        if let Some(file) = kek_file {
+            environment.push(("CERTFLEET_KEK_FILE", file.to_string_lossy().into_owned()));
+        }
         if !args.resolver.is_empty() {
             let resolvers = args.resolver.iter().map(|resolver| resolver.0.to_string());
             let resolvers: Vec<String> = resolvers.collect();
@@ -81,6 +81,11 @@ impl Shared {
             environment,
             api_url,
         })
+    }
+
+    /// Tells the services something more.
+    pub fn tell(&mut self, name: &'static str, value: &str) {
+        self.environment.push((name, value.to_owned()));
     }
 
     /// The settings for what this program itself does in the database.

@@ -30,7 +30,7 @@ pub async fn start(
     if let Some(note) = &ports.note {
         progress.note(note);
     }
-    let mut shared = Shared::gather(args, config, &kek_file, &ports)?;
+    let mut shared = Shared::gather(args, config, Some(&kek_file), &ports)?;
     let mongo = progress.step("mongod", database::find(args)).await?;
     let opened = progress.step("replica set", database::open(args, mongo));
     let cluster = cluster.insert(opened.await?);

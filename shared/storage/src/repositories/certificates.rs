@@ -66,23 +66,32 @@ impl Certificates {
             .map(|document| Ok(decode(document?)?)))
     }
 
-    /// The shards of an issuer in which a certificate was revoked that no CRL lists yet.
+    /// The shards of an issuer in which a certificate was revoked that no CRL lists yet. Reads one key of an index for each
+    /// of them, and one more, however many certificates there are.
     pub async fn shards_to_list(
         &self,
         issuer: IssuerId,
     ) -> Result<BTreeSet<CrlShard>, StorageError> {
-        // The digits of the serial number that the shard is in.
-        let digits = doc! { "$substrBytes": ["$serial", 0, 4] };
-        let pipeline = [
-            doc! { "$match": { "issuer": issuer.to_string(), "unlisted": true } },
-            doc! { "$group": { "_id": digits, "serial": { "$first": "$serial" } } },
-        ];
-        let found = self.collection.aggregate(pipeline).hint(unlisted()).await?;
-        let found: Vec<Document> = found.try_collect().await?;
-        found
-            .iter()
-            .map(|group| Ok(CrlShard::of(serial(group)?)))
-            .collect()
+        let mut shards = BTreeSet::new();
+        let mut behind = Document::new();
+        loop {
+            let mut filter = doc! { "issuer": issuer.to_string(), "unlisted": true };
+            if !behind.is_empty() {
+                filter.insert("serial", behind);
+            }
+            let first = self
+                .collection
+                .find_one(filter)
+                .hint(unlisted())
+                .sort(doc! { "serial": 1 })
+                .projection(doc! { "_id": 0, "serial": 1 });
+            let Some(first) = first.await? else {
+                return Ok(shards);
+            };
+            let shard = CrlShard::of(serial(&first)?);
+            shards.insert(shard);
+            behind = doc! { "$gt": shard.serials().1.to_string() };
+        }
     }
 
     /// The revoked certificates of a shard that no CRL lists yet, by their serial numbers.

@@ -10,6 +10,7 @@ use std::path::PathBuf;
 
 use certfleet_storage::Store;
 use clap::Subcommand;
+pub use verify::{Verified, VerifyArgs, verify};
 
 use crate::connection::open;
 use crate::failure::Failure;
@@ -20,7 +21,7 @@ use crate::output::Output;
 pub enum AuditCommand {
     /// Read the log again, and name the first entry that was changed, moved, put in or taken out. Exit code 4 if there is
     /// one.
-    Verify(verify::VerifyArgs),
+    Verify(VerifyArgs),
     /// Print entries, one JSON object a line, the event in it to the octet as it is hashed.
     Export(export::ExportArgs),
     /// List the processes that acted: how many events each has, and when it was seen last.

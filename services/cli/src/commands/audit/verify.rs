@@ -1,7 +1,6 @@
 //! Is the log what it was?
 
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use certfleet_audit::{Checkpoint, CheckpointKey, Head};
 use certfleet_storage::Store;
@@ -14,7 +13,7 @@ use crate::failure::Failure;
 use crate::output::Output;
 
 /// What the log is held against.
-#[derive(Debug, Args)]
+#[derive(Debug, Default, Args)]
 pub struct VerifyArgs {
     /// A checkpoint that was kept elsewhere: the log has to begin as it says. May be given several times.
     #[arg(long, value_name = "FILE")]
@@ -27,24 +26,43 @@ pub struct VerifyArgs {
     key: Option<CheckpointKey>,
 }
 
-#[derive(Serialize)]
-struct Verified {
-    entries: u64,
+/// A log that is what it was.
+#[derive(Debug, Serialize)]
+pub struct Verified {
+    /// How many entries it has.
+    pub entries: u64,
     /// How many of them were read.
-    read: u64,
-    checkpoints: usize,
+    pub read: u64,
+    /// How many signed checkpoints it met.
+    pub checkpoints: usize,
     /// Documents of events that have no number yet: nothing vouches for them.
-    without_number: u64,
-    seconds: f64,
+    pub without_number: u64,
+    /// How long it took.
+    pub seconds: f64,
+}
+
+/// Verifies the log, and says what came of it.
+pub async fn run(store: &Store, args: &VerifyArgs, out: Output) -> Result<(), Failure> {
+    let answer = verify(store, args).await?;
+    out.show(&answer, |sheet| {
+        sheet.line(format_args!(
+            "the audit trail is whole: {} entries, {} of them read in {:.1} s",
+            answer.entries, answer.read, answer.seconds
+        ));
+        sheet.pairs([
+            ("checkpoints", format!("{} met", answer.checkpoints)),
+            ("not numbered", answer.without_number.to_string()),
+        ]);
+    })
 }
 
 /// Verifies the log.
-pub async fn run(store: &Store, args: &VerifyArgs, out: Output) -> Result<(), Failure> {
+pub async fn verify(store: &Store, args: &VerifyArgs) -> Result<Verified, Failure> {
     let clock = Instant::now();
     let audit = store.audit();
     let kept = audit.key().await?;
     let Some(key) = args.key.clone().or_else(|| kept.clone()) else {
-        return nothing_yet(store, args, out).await;
+        return nothing_yet(store, args).await;
     };
     if let Some(kept) = kept.filter(|kept| *kept != key) {
         return Err(Failure::Tampered(format!(
@@ -69,14 +87,13 @@ pub async fn run(store: &Store, args: &VerifyArgs, out: Output) -> Result<(), Fa
     signed.extend(outside.into_iter().filter(|kept| kept.size > begin));
     let checkpoints = signed.len();
     let end = read_all(store, start, signed, &held.head, |_| ()).await?;
-    let answer = Verified {
+    Ok(Verified {
         entries: end.size(),
         read: end.size() - begin,
         checkpoints,
         without_number: audit.waiting().await?,
         seconds: clock.elapsed().as_secs_f64(),
-    };
-    show(&answer, clock.elapsed(), out)
+    })
 }
 
 fn opened(path: &Path, key: &CheckpointKey) -> Result<Checkpoint, Failure> {
@@ -105,33 +122,17 @@ async fn start_from(store: &Store, since: &Checkpoint, path: &Path) -> Result<He
 }
 
 /// Nothing was ever signed: then there may be no entries, and nothing elsewhere may say that there were.
-async fn nothing_yet(store: &Store, args: &VerifyArgs, out: Output) -> Result<(), Failure> {
+async fn nothing_yet(store: &Store, args: &VerifyArgs) -> Result<Verified, Failure> {
     let entries = store.audit().head().await?.size();
     if entries > 0 || !args.checkpoint.is_empty() || args.since.is_some() {
         let gone = "the database has no key for the log, and there were entries";
         return Err(Failure::Tampered(gone.to_owned()));
     }
-    let answer = Verified {
+    Ok(Verified {
         entries,
         read: 0,
         checkpoints: 0,
         without_number: store.audit().waiting().await?,
         seconds: 0.0,
-    };
-    show(&answer, Duration::ZERO, out)
-}
-
-fn show(answer: &Verified, took: Duration, out: Output) -> Result<(), Failure> {
-    out.show(answer, |sheet| {
-        sheet.line(format_args!(
-            "the audit trail is whole: {} entries, {} of them read in {:.1} s",
-            answer.entries,
-            answer.read,
-            took.as_secs_f64()
-        ));
-        sheet.pairs([
-            ("checkpoints", format!("{} met", answer.checkpoints)),
-            ("not numbered", answer.without_number.to_string()),
-        ]);
     })
 }
