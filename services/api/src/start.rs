@@ -6,7 +6,7 @@ use anyhow::Context as _;
 use axum::Router;
 use certfleet_data_kit::{
     Authorities, PressureGuard, await_database, await_keks, check_authorities, check_crls,
-    check_switches, register, store, tell_totals, vault, watch_switches,
+    check_switches, keep_local_audit, register, store, tell_totals, vault, watch_switches,
 };
 use certfleet_domain::{Clock, Identifier, SystemClock};
 use certfleet_service_kit::settings::{Acme, ApiSettings, ListenAddress, TlsMode};
@@ -33,6 +33,7 @@ pub async fn serve(context: Context<ApiSettings>) -> anyhow::Result<()> {
         context.metrics.registry(),
     )
     .await?;
+    keep_local_audit(&store, &settings.audit, context.server_id)?;
     let vault = vault(&store, &settings.kek)?;
     // Bound before anything is waited for: a busy port is told at once.
     let listener =
@@ -149,7 +150,10 @@ fn router(app: App, context: &Context<ApiSettings>) -> Router {
     let acme = routes::acme::router(&app, settings.server.write_timeout).with_state(app.clone());
     let mut router = probes(Arc::clone(&context.health)).merge(acme);
     if settings.revocation.url.is_some() {
-        router = router.merge(routes::pki::router().with_state(app));
+        router = router.merge(routes::pki::router().with_state(app.clone()));
+    }
+    if settings.audit.publish {
+        router = router.merge(routes::audit::router().with_state(app));
     }
     router
 }

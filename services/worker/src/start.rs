@@ -6,7 +6,7 @@ use anyhow::Context as _;
 use certfleet_crash_points::{CrashPoint, reach};
 use certfleet_data_kit::{
     Authorities, await_database, await_keks, check_authorities, check_crls, check_queue,
-    check_switches, register, store, vault, watch_switches,
+    check_switches, keep_local_audit, register, store, vault, watch_switches,
 };
 use certfleet_domain::{Clock, SystemClock};
 use certfleet_jobs::JobKind;
@@ -18,6 +18,7 @@ use certfleet_storage::jobs::JobFeed;
 use certfleet_validation::{ValidationSettings, Validator};
 use tokio_util::sync::CancellationToken;
 
+use crate::checkpoint_file;
 use crate::claim_loop::{ClaimLoop, renew_leases};
 use crate::crew::{Crew, Hands};
 use crate::handlers::Handlers;
@@ -38,6 +39,7 @@ pub async fn work(context: Context<WorkerSettings>) -> anyhow::Result<()> {
         context.metrics.registry(),
     )
     .await?;
+    keep_local_audit(&store, &settings.audit, context.server_id)?;
     let vault = vault(&store, &settings.kek)?;
     if await_database(&store, &context.health, shutdown)
         .await?
@@ -99,6 +101,11 @@ pub async fn work(context: Context<WorkerSettings>) -> anyhow::Result<()> {
         let background = background.clone();
         async move { background.run_until_cancelled(renewing).await }
     });
+    if let Some(file) = settings.audit.checkpoint_file.clone() {
+        let keeping = checkpoint_file::keep(store.clone(), file);
+        let background = background.clone();
+        tokio::spawn(async move { background.run_until_cancelled(keeping).await });
+    }
     let switches = watch_switches(&store, background.clone()).await?;
     check_switches(&switches, &context.health);
     let claiming = ClaimLoop {

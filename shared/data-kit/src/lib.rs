@@ -6,6 +6,7 @@
 
 mod authorities;
 mod checks;
+mod local_audit;
 mod pool_gauges;
 mod pressure;
 mod registration;
@@ -16,9 +17,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
+use certfleet_domain::ServerId;
 use certfleet_migrations::require_compatible;
 use certfleet_service_kit::Health;
-use certfleet_service_kit::settings::{Database, Kek};
+use certfleet_service_kit::settings::{Audit, Database, Kek};
 use certfleet_storage::{ConnectSettings, Metrics, Store, Vault};
 use prometheus::Registry;
 use tokio_util::sync::CancellationToken;
@@ -28,6 +30,7 @@ pub use checks::{
     check_authorities, check_crls, check_database, check_keks, check_queue,
     condition_of_authorities, condition_of_crls, condition_of_queue,
 };
+pub use local_audit::{LocalAudit, LocalAuditError};
 pub use pressure::{Pressed, Pressure, PressureGuard};
 pub use registration::{Registration, register};
 pub use switches::{check_switches, condition_of_switches, watch_switches};
@@ -59,6 +62,14 @@ pub async fn store(
         .context("database.uri")?;
     register_pool(store.pool(), registry)?;
     Ok(store)
+}
+
+/// Keeps each act that this process puts on record in a file of its own, where the settings name one.
+pub fn keep_local_audit(store: &Store, settings: &Audit, server: ServerId) -> anyhow::Result<()> {
+    if let Some(file) = &settings.file {
+        store.witnessed_by(Arc::new(LocalAudit::open(file, server)?));
+    }
+    Ok(())
 }
 
 /// The secrets of the store, under the KEKs of the settings.

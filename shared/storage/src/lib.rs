@@ -35,7 +35,7 @@ mod vault;
 pub use audit::{AuditLog, Block, Forwarded, Sequenced, SignedCheckpoint};
 pub use connect::ConnectSettings;
 pub use error::{CommitError, Corrupt, StorageError};
-pub use group::Unit;
+pub use group::{Unit, Witness};
 pub use leadership::{Leadership, SCHEDULER, Term};
 pub use limits::{LimitStates, Pause, Standing};
 pub use metrics::Metrics;

@@ -44,11 +44,6 @@ pub struct Processes {
     collection: Collection<Document>,
 }
 
-fn texts(values: &[Bson]) -> Vec<String> {
-    let text = |value: &Bson| value.as_str().map(str::to_owned);
-    values.iter().filter_map(text).collect()
-}
-
 impl Processes {
     /// Who has not been seen for this long is not counted as alive.
     pub const ALIVE_WITHIN: Duration = Duration::from_secs(10);
@@ -120,4 +115,9 @@ impl Processes {
             .filter_map(|process| process.get_str("_id").ok()?.parse().ok())
             .collect())
     }
+}
+
+fn texts(values: &[Bson]) -> Vec<String> {
+    let text = |value: &Bson| value.as_str().map(str::to_owned);
+    values.iter().filter_map(text).collect()
 }

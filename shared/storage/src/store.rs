@@ -8,7 +8,7 @@ use mongodb::Database;
 use crate::audit::AuditLog;
 use crate::connect::{self, ConnectSettings};
 use crate::error::{CommitError, StorageError};
-use crate::group::{GroupCommit, Unit};
+use crate::group::{GroupCommit, Unit, Witness};
 use crate::jobs::Jobs;
 use crate::leadership::Leadership;
 use crate::limits::LimitStates;
@@ -103,6 +103,11 @@ impl Store {
     /// Applies a unit as a whole, in company with those of other callers.
     pub async fn commit(&self, unit: Unit) -> Result<(), CommitError> {
         self.group.commit(unit).await
+    }
+
+    /// Has somebody told of every act that this process puts on record from now on.
+    pub fn witnessed_by(&self, witness: Arc<dyn Witness>) {
+        self.group.witnessed_by(witness);
     }
 
     /// Asks the primary for a sign of life.

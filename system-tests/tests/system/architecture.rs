@@ -40,7 +40,7 @@ const SHARED: &[(&str, &[&str])] = &[
     ("migrations", &["domain", "storage"]),
     (
         "data-kit",
-        &["domain", "storage", "migrations", "service-kit"],
+        &["audit", "domain", "storage", "migrations", "service-kit"],
     ),
     ("backup", &["domain", "storage", "migrations"]),
     ("supervisor", &[]),

@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
 use bson::{Bson, Document, doc};
-use certfleet_system_tests::{Alone, Cluster, Database, fresh_name};
+use certfleet_system_tests::acme::Acme;
+use certfleet_system_tests::{Alone, Cluster, Database, Outsider, fresh_name};
 use mongodb::Client;
 use serde_json::Value;
 use tokio::time::{Instant, sleep};
@@ -218,5 +219,94 @@ async fn set(trail: &Trail, at: &Document, field: &str, value: impl Into<Bson>) 
     let update = doc! { "$set": { field: value.into() } };
     let done = trail.log().update_one(at.clone(), update).await?;
     ensure!(done.matched_count == 1, "nothing at {at}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_process_keeps_its_acts_in_a_file_and_takes_no_other_processs() -> Result<()> {
+    let cluster = Cluster::alone().await?;
+    let home = tempfile::tempdir()?;
+    let (file, log) = (home.path().join("audit.log"), home.path().join("log"));
+    let settings = [("CERTFLEET_AUDIT_FILE", file.as_os_str())];
+    let (state, other) = (home.path().join("state"), home.path().join("other"));
+    for round in 1..=2 {
+        // The second time it goes on in the same file.
+        let mut api = Outsider::start(&cluster, "api", &settings, &state, &log)?;
+        api.await_probe("/readyz", |status, _| status == 200)
+            .await?;
+        let acme = Acme::connect(cluster.http()?, &api.directory()).await?;
+        acme.new_account().await?;
+        acme.new_account().await?;
+        api.end().await?;
+        let text = fs::read_to_string(&file)?;
+        ensure!(
+            text.matches("\"act\":\"account.create\"").count() == 2 * round,
+            "{text}"
+        );
+    }
+    let path = file.to_str().context("no text")?;
+    let verify = ["audit", "verify-file", path];
+    let said = succeeded(&cluster.certfleet(&verify)?)?;
+    ensure!(said.contains("4 entries"), "{said}");
+
+    let mut stranger = Outsider::start(&cluster, "api", &settings, &other, &log)?;
+    let until = Instant::now() + Duration::from_secs(30);
+    while !fs::read_to_string(&log)?.contains("its last line: it is of server") {
+        ensure!(Instant::now() < until, "{}", fs::read_to_string(&log)?);
+        sleep(Duration::from_millis(50)).await;
+    }
+    let (ended, _) = stranger.end().await?;
+    ensure!(!ended.success(), "it has started");
+
+    let whole = fs::read_to_string(&file)?;
+    let lines: Vec<&str> = whole.lines().collect();
+    let edited = whole.replacen("done", "undo", 1);
+    for bent in [
+        edited,
+        lines[1..].join("\n"),
+        [lines[0], lines[2]].join("\n"),
+    ] {
+        fs::write(&file, bent)?;
+        let output = cluster.certfleet(&verify)?;
+        ensure!(output.status.code() == Some(4), "{output:?}");
+        let why = refused(&output)?;
+        ensure!(why.contains("line "), "{why}");
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn checkpoints_are_in_a_file_and_at_a_url() -> Result<()> {
+    let trail = Trail::start().await?;
+    trail.until("certificate.issue").await?;
+    let file = trail.cluster.data().join("audit.checkpoint");
+    let http = trail.cluster.http()?;
+    let get = async |path: &str| -> Result<String> {
+        let url = format!("{}/audit/{path}", trail.cluster.api());
+        Ok(http
+            .get(url)
+            .send()
+            .await?
+            .error_for_status()?
+            .text()
+            .await?)
+    };
+    // Whoever acts meanwhile, the three come to say the same.
+    let until = Instant::now() + Duration::from_secs(60);
+    loop {
+        let said = trail.says(&["checkpoint"])?;
+        let kept = fs::read_to_string(&file).unwrap_or_default();
+        if said == kept && said == get("checkpoint").await? {
+            break;
+        }
+        ensure!(
+            Instant::now() < until,
+            "{kept} in the file, {said} in the database"
+        );
+        sleep(Duration::from_millis(200)).await;
+    }
+    ensure!(get("key").await? == trail.says(&["key"])?);
+    let path = file.to_str().context("no text")?;
+    trail.says(&["verify", "--checkpoint", path])?;
     Ok(())
 }

@@ -1,4 +1,5 @@
 //! The routes, by audience.
 
 pub mod acme;
+pub mod audit;
 pub mod pki;

@@ -48,6 +48,7 @@ impl Shared {
                 "CERTFLEET_REVOCATION_URL",
                 format!("http://{}", ports.revocation),
             ),
+            ("CERTFLEET_AUDIT_PUBLISH", "true".to_owned()),
             ("CERTFLEET_TLS_MODE", "managed".to_owned()),
             ("CERTFLEET_TLS_NAMES", "127.0.0.1,::1".to_owned()),
             (
@@ -60,6 +61,9 @@ impl Shared {
                 ports.tls_alpn.to_string(),
             ),
         ];
+        let checkpoint = std::path::absolute(&args.data)?.join("audit.checkpoint");
+        let checkpoint = checkpoint.to_string_lossy().into_owned();
+        environment.push(("CERTFLEET_AUDIT_CHECKPOINT_FILE", checkpoint));
         // Without one of its own, the cluster has that of the settings.
         if let Some(file) = kek_file {
             environment.push(("CERTFLEET_KEK_FILE", file.to_string_lossy().into_owned()));

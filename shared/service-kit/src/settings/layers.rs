@@ -9,8 +9,9 @@ use super::text::FromText;
 use super::{environment, file};
 
 /// The sections there are.
-pub(super) const SECTIONS: [&str; 15] = [
+pub(super) const SECTIONS: [&str; 16] = [
     "acme",
+    "audit",
     "database",
     "kek",
     "limits",

@@ -10,6 +10,7 @@
 //! line with the setting's full name. A file may hold the sections of all services.
 
 mod acme;
+mod audit;
 mod database;
 mod de;
 mod environment;
@@ -39,6 +40,7 @@ mod validation;
 mod worker;
 
 pub use acme::Acme;
+pub use audit::Audit;
 pub use database::Database;
 pub use fault::{Fault, SettingsError};
 pub use kek::{Kek, KeyringError};

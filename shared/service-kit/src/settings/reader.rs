@@ -10,8 +10,8 @@ use super::fault::{Fault, SettingsError};
 use super::layers::{Entries, Given, Layers, Source};
 use super::section::Section;
 use super::{
-    Acme, Database, Kek, Limits, Log, Management, Revocation, Scheduler, Server, Siem, State,
-    Telemetry, Tls, Validation, Worker, de, server,
+    Acme, Audit, Database, Kek, Limits, Log, Management, Revocation, Scheduler, Server, Siem,
+    State, Telemetry, Tls, Validation, Worker, de, server,
 };
 
 /// Gives a service its sections, and gathers what is wrong.
@@ -102,6 +102,7 @@ impl Reader {
 
     fn check_the_rest(&mut self) {
         self.check_only::<Acme>();
+        self.check_only::<Audit>();
         self.check_only::<Database>();
         self.check_only::<Kek>();
         self.check_only::<Limits>();

@@ -2,8 +2,8 @@
 
 use super::reader::{Reader, ServiceSettings};
 use super::{
-    Acme, Database, Kek, Limits, Log, Management, Revocation, Scheduler, Server, Siem, State,
-    Telemetry, Tls, Validation, Worker,
+    Acme, Audit, Database, Kek, Limits, Log, Management, Revocation, Scheduler, Server, Siem,
+    State, Telemetry, Tls, Validation, Worker,
 };
 
 /// What every long-running service has.
@@ -84,6 +84,8 @@ pub struct ApiSettings {
     pub limits: Limits,
     /// Where relying parties ask about revoked certificates.
     pub revocation: Revocation,
+    /// Whether the audit trail's checkpoints are given out.
+    pub audit: Audit,
 }
 
 impl ServiceSettings for ApiSettings {
@@ -92,6 +94,7 @@ impl ServiceSettings for ApiSettings {
         let (server, tls) = (reader.section(), reader.section());
         let (database, kek, acme) = (reader.section(), reader.kek(), reader.section());
         let (limits, revocation) = (reader.section(), reader.section());
+        let audit = reader.section();
         Some(Self {
             base: base?,
             server: server?,
@@ -101,6 +104,7 @@ impl ServiceSettings for ApiSettings {
             acme: acme?,
             limits: limits?,
             revocation: revocation?,
+            audit: audit?,
         })
     }
 }
@@ -124,6 +128,8 @@ pub struct WorkerSettings {
     pub siem: Siem,
     /// What is signed for relying parties.
     pub revocation: Revocation,
+    /// Where the audit trail's checkpoints are kept.
+    pub audit: Audit,
 }
 
 impl ServiceSettings for WorkerSettings {
@@ -132,6 +138,7 @@ impl ServiceSettings for WorkerSettings {
         let (worker, validation) = (reader.section(), reader.section());
         let (database, kek, acme) = (reader.section(), reader.kek(), reader.section());
         let (siem, revocation) = (reader.section(), reader.section());
+        let audit = reader.section();
         Some(Self {
             base: base?,
             worker: worker?,
@@ -141,6 +148,7 @@ impl ServiceSettings for WorkerSettings {
             acme: acme?,
             siem: siem?,
             revocation: revocation?,
+            audit: audit?,
         })
     }
 }

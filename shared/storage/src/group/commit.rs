@@ -1,6 +1,6 @@
 //! Takes units from all sides, commits them together, tells each its own fate.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use certfleet_crash_points::{CrashPoint, reach};
 use mongodb::Database;
@@ -36,10 +36,17 @@ impl Gathered for Entry {
     }
 }
 
+/// Who is told of every act that was put on record here.
+pub trait Witness: Send + Sync {
+    /// These acts are on record: a majority has them. Each is an event's line; called from many tasks.
+    fn recorded(&self, events: &[String]);
+}
+
 /// Many callers' units, few transactions. Clones share one gatherer.
 #[derive(Clone)]
 pub struct GroupCommit {
     entries: mpsc::Sender<Entry>,
+    witness: Arc<OnceLock<Arc<dyn Witness>>>,
 }
 
 impl GroupCommit {
@@ -50,7 +57,15 @@ impl GroupCommit {
             let committer = committer.clone();
             async move { committer.commit(entries).await }
         });
-        Self { entries }
+        Self {
+            entries,
+            witness: Arc::default(),
+        }
+    }
+
+    /// Has somebody told of every act that is put on record from now on. The first one stays.
+    pub(crate) fn witnessed_by(&self, witness: Arc<dyn Witness>) {
+        let _ = self.witness.set(witness);
     }
 
     /// Applies the unit, in company. When this returns `Ok`, a majority has it in its journal.
@@ -61,13 +76,19 @@ impl GroupCommit {
     }
 
     async fn applied(&self, unit: Unit) -> Fate {
+        let witness = self.witness.get().filter(|_| !unit.events.is_empty());
+        let told = witness.map(|witness| (witness, unit.events.clone()));
         let (reply, fate) = oneshot::channel();
         let lost = |()| CommitError::Storage(StorageError::ShuttingDown);
         self.entries
             .send(Entry { unit, reply })
             .await
             .map_err(|_| lost(()))?;
-        fate.await.map_err(|_| lost(()))?
+        let fate = fate.await.map_err(|_| lost(()))?;
+        if let (Ok(()), Some((witness, events))) = (&fate, told) {
+            witness.recorded(&events);
+        }
+        fate
     }
 }
 

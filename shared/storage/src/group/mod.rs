@@ -11,7 +11,7 @@ mod gather;
 mod spending;
 mod unit;
 
-pub use commit::GroupCommit;
+pub use commit::{GroupCommit, Witness};
 pub(crate) use find::FindGroup;
 pub use unit::Unit;
 pub(crate) use unit::{Row, Write};

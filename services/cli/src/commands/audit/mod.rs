@@ -1,6 +1,7 @@
 //! `certfleet audit`: whether the audit trail is what it was, and what is in it (AUD-3).
 
 mod export;
+mod local;
 mod prove;
 mod reading;
 mod servers;
@@ -22,6 +23,11 @@ pub enum AuditCommand {
     /// Read the log again, and name the first entry that was changed, moved, put in or taken out. Exit code 4 if there is
     /// one.
     Verify(VerifyArgs),
+    /// Read a process's own audit file (`audit.file`), and name the first line that is wrong. Needs no database.
+    VerifyFile {
+        /// The file.
+        file: PathBuf,
+    },
     /// Print entries, one JSON object a line, the event in it to the octet as it is hashed.
     Export(export::ExportArgs),
     /// List the processes that acted: how many events each has, and when it was seen last.
@@ -40,17 +46,18 @@ pub async fn run(
     config: Option<PathBuf>,
     out: Output,
 ) -> Result<(), Failure> {
-    let store = open(config).await?;
+    let store = async || open(config.clone()).await;
     match command {
-        AuditCommand::Verify(args) => verify::run(&store, &args, out).await,
-        AuditCommand::Export(args) => export::run(&store, &args).await,
-        AuditCommand::ListServers => servers::run(&store, out).await,
-        AuditCommand::Checkpoint => Output::raw(&last_checkpoint(&store).await?),
+        AuditCommand::VerifyFile { file } => local::run(&file, out),
+        AuditCommand::Verify(args) => verify::run(&store().await?, &args, out).await,
+        AuditCommand::Export(args) => export::run(&store().await?, &args).await,
+        AuditCommand::ListServers => servers::run(&store().await?, out).await,
+        AuditCommand::Checkpoint => Output::raw(&last_checkpoint(&store().await?).await?),
         AuditCommand::Key => {
-            let key = store.audit().key().await?.ok_or_else(nothing_signed)?;
-            Output::raw(&format!("{key}\n"))
+            let key = store().await?.audit().key().await?;
+            Output::raw(&format!("{}\n", key.ok_or_else(nothing_signed)?))
         }
-        AuditCommand::Prove(args) => prove::run(&store, &args).await,
+        AuditCommand::Prove(args) => prove::run(&store().await?, &args).await,
     }
 }
 
