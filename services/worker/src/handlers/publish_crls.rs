@@ -52,18 +52,24 @@ impl Handlers {
         self.finish(lease, Unit::default()).await
     }
 
-    async fn crls_due(&self, issuer: &Issuer) -> Result<BTreeSet<CrlShard>, HandlerError> {
+    /// Those that are due, what was built the longest ago first: while more is revoked than a run can list, each has its turn.
+    async fn crls_due(&self, issuer: &Issuer) -> Result<Vec<CrlShard>, HandlerError> {
         let now = self.clock.now();
         let validity = validity_of_certificate(&issuer.certificate);
         let (_, end) = validity.map_err(|error| HandlerError::Passing(error.to_string()))?;
         // Nobody goes by what one says that is over.
         if end <= now {
-            return Ok(BTreeSet::new());
+            return Ok(Vec::new());
         }
-        let settled = self.store.crls.settled(issuer.id, now).await?;
-        let mut due = self.store.certificates.shards_to_list(issuer.id).await?;
-        due.extend(CrlShard::all().filter(|shard| !settled.contains(shard)));
-        Ok(due)
+        let to_list = self.store.certificates.shards_to_list(issuer.id).await?;
+        let by_age = self.store.crls.by_age(issuer.id).await?;
+        let built: BTreeSet<CrlShard> = by_age.iter().map(|(_, shard)| *shard).collect();
+        let missing = CrlShard::all().filter(|shard| !built.contains(shard));
+        let due = by_age
+            .into_iter()
+            .filter(|(renew_at, shard)| *renew_at <= now || to_list.contains(shard))
+            .map(|(_, shard)| shard);
+        Ok(missing.chain(due).collect())
     }
 
     /// Gives how many were built: one, or none if another was faster.

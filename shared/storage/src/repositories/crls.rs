@@ -1,5 +1,3 @@
-use std::collections::BTreeSet;
-
 use bson::{Bson, Document, doc};
 use certfleet_domain::{Crl, CrlShard, IssuerId, Timestamp};
 use futures_util::TryStreamExt;
@@ -33,23 +31,24 @@ impl Crls {
         find_one(&self.collection, by_id(&format!("{issuer}/{shard}"))).await
     }
 
-    /// The shards of an issuer of which there is a list that is not due to be renewed at this moment. Read from an index
-    /// alone, as lists can be large.
-    pub async fn settled(
+    /// The shards of an issuer of which there is a list, each with when that is to be renewed: what was built the longest ago
+    /// comes first. Read from an index alone, as lists can be large.
+    pub async fn by_age(
         &self,
         issuer: IssuerId,
-        now: Timestamp,
-    ) -> Result<BTreeSet<CrlShard>, StorageError> {
-        let settled = doc! {
-            "issuer": issuer.to_string(), "renew_at": { "$gt": to_bson_time(now) },
-        };
+    ) -> Result<Vec<(Timestamp, CrlShard)>, StorageError> {
         let found = self
             .collection
-            .find(settled)
-            .projection(doc! { "_id": 0, "shard": 1 });
+            .find(doc! { "issuer": issuer.to_string() })
+            .sort(doc! { "renew_at": 1 })
+            .projection(doc! { "_id": 0, "renew_at": 1, "shard": 1 });
         let found: Vec<Document> = found.await?.try_collect().await?;
-        let shard = |crl: &Document| crl.get_i32("shard").ok()?.to_string().parse().ok();
-        Ok(found.iter().filter_map(shard).collect())
+        let row = |crl: &Document| {
+            let renew_at = from_bson_time(*crl.get_datetime("renew_at").ok()?);
+            let shard = crl.get_i32("shard").ok()?.to_string();
+            Some((renew_at, shard.parse().ok()?))
+        };
+        Ok(found.iter().filter_map(row).collect())
     }
 
     /// The unit that stores the next list of a shard; refused as too late if there is one of its number.

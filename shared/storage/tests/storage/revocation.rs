@@ -161,16 +161,18 @@ async fn a_list_comes_only_behind_the_one_that_was_there_when_it_was_begun() {
     let found = crls.find(ours, shard).await.expect("a read");
     assert_eq!(found, Some(crl(ours, shard, 2, now)));
 
-    let settled = async |days: i64| {
-        let moment = now + Duration::days(days);
-        crls.settled(ours, moment).await.expect("a read")
-    };
-    assert_eq!(settled(1).await, BTreeSet::from([shard]));
-    assert_eq!(settled(2).await, BTreeSet::new());
+    let by_age = async || crls.by_age(ours).await.expect("a read");
+    assert_eq!(by_age().await, [(now + Duration::days(2), shard)]);
     let first = crls.first_to_end().await.expect("a read");
     assert_eq!(first, Some(now + Duration::days(4)));
-    assert_eq!(crls.renew(ours, now).await.expect("due"), 1);
-    assert_eq!(settled(0).await, BTreeSet::new());
+    // Another one, built before: it comes first.
+    let older = CrlShard::all().last().expect("one");
+    let before = crl(ours, older, 1, now - Duration::days(1));
+    commit(&space, crls.publish(&before).expect("a unit")).await;
+    let shards: Vec<CrlShard> = by_age().await.into_iter().map(|(_, shard)| shard).collect();
+    assert_eq!(shards, [older, shard]);
+    assert_eq!(crls.renew(ours, now).await.expect("due"), 2);
+    assert!(by_age().await.iter().all(|(renew_at, _)| *renew_at == now));
 }
 
 #[tokio::test]
@@ -208,7 +210,7 @@ async fn shards_are_read_from_indexes_alone() {
         .await;
     }
     let seen = profiled(&space, CRLS, async || {
-        crls.settled(ours, now()).await.expect("a read");
+        crls.by_age(ours).await.expect("a read");
         crls.first_to_end().await.expect("a read");
     });
     by_index(&seen.await, "renew_at: 1", 6, 0);
