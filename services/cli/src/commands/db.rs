@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use certfleet_domain::{ServerId, SystemClock, SystemRng};
 use certfleet_migrations::{
-    AppliedStep, PendingStep, SchemaStatus, migrate as apply, status as look,
+    AppliedStep, PendingStep, SchemaError, SchemaStatus, migrate as apply, status as look,
 };
 use clap::Subcommand;
 use serde::Serialize;
@@ -132,6 +132,9 @@ fn steps(status: &SchemaStatus) -> Vec<Step> {
 }
 
 fn judge(status: &SchemaStatus) -> Result<(), Failure> {
+    if status.restoring {
+        return Err(SchemaError::Restoring.into());
+    }
     if let Some(step) = status.unknown.first() {
         let (number, name) = (step.number, &step.name);
         return Err(Failure::new(format!(
