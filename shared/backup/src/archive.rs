@@ -197,7 +197,7 @@ fn unpack(octets: &[u8]) -> io::Result<Vec<u8>> {
     Ok(unpacked)
 }
 
-fn sha256(octets: &[u8]) -> String {
+pub fn sha256(octets: &[u8]) -> String {
     hex::encode(digest(&SHA256, octets))
 }
 

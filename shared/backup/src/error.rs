@@ -64,6 +64,9 @@ pub enum BackupError {
          the primary changed meanwhile"
     )]
     SnapshotGone,
+    /// The restore cannot be put on record.
+    #[error("the restore is not on record: {0}; give it again")]
+    NotRecorded(String),
     /// The schema cannot be put in place.
     #[error(transparent)]
     Schema(Box<MigrateError>),

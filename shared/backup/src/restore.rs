@@ -4,10 +4,11 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use bson::{Document, RawDocumentBuf, doc};
+use certfleet_audit::Event;
 use certfleet_domain::{ServerId, SystemClock, SystemRng};
 use certfleet_migrations::{begin_restore, end_restore, last_step};
 use certfleet_storage::collections::{LEASES, MIGRATIONS, PROCESSES};
-use certfleet_storage::{Processes, Store};
+use certfleet_storage::{CommitError, Processes, Store, Unit};
 use mongodb::error::{Error as MongoError, ErrorKind, InsertManyError};
 use mongodb::options::WriteConcern;
 use mongodb::{Collection, Database};
@@ -34,7 +35,8 @@ pub enum Onto {
     Anything,
 }
 
-/// Restores a backup that was inspected just now. `seen` is told how many documents are there.
+/// Restores a backup that was inspected just now; `act` is put on record when all of it is there, before services may start.
+/// `seen` is told how many documents are there.
 ///
 /// # Errors
 /// As for [`crate::inspect`]; and what stands in the way in the database, which is untouched then.
@@ -43,6 +45,7 @@ pub async fn restore(
     path: &Path,
     manifest: &Manifest,
     onto: Onto,
+    act: &Event,
     mut seen: impl FnMut(u64),
 ) -> Result<(), BackupError> {
     let ground = Ground { store, manifest };
@@ -81,7 +84,7 @@ pub async fn restore(
         path: path.to_owned(),
         source: std::io::Error::other(error),
     })??;
-    ground.finish().await
+    ground.finish(act).await
 }
 
 struct Ground<'r> {
@@ -117,10 +120,13 @@ impl Ground<'_> {
         }
     }
 
-    /// An identity of the backup: two that differ in any chunk differ.
+    /// What tells this backup from all others: its chunks' digests.
     fn name(&self) -> String {
-        let (seconds, within) = self.manifest.snapshot;
-        format!("{seconds}.{within}")
+        let digests = self
+            .manifest
+            .chunks()
+            .map(|(_, chunk)| chunk.sha256.as_str());
+        archive::sha256(digests.collect::<String>().as_bytes())
     }
 
     /// Makes room, and puts the schema in place, with the mark that a restore is under way. Gives the chunks that are there
@@ -211,7 +217,14 @@ impl Ground<'_> {
         Ok(())
     }
 
-    async fn finish(&self) -> Result<(), BackupError> {
+    /// On record first: killed in between, it is there twice, and never not at all.
+    async fn finish(&self, act: &Event) -> Result<(), BackupError> {
+        let recorded = Unit::default().recording(act)?;
+        match self.store.commit(recorded).await {
+            Ok(()) => {}
+            Err(CommitError::Storage(error)) => return Err(error.into()),
+            Err(error) => return Err(BackupError::NotRecorded(error.to_string())),
+        }
         self.progress().drop().await?;
         Ok(end_restore(self.store).await?)
     }
@@ -243,7 +256,10 @@ fn only_duplicates(error: &MongoError) -> bool {
     else {
         return false;
     };
-    errors.iter().all(|error| error.code == DUPLICATE_KEY)
+    // Of its id: one that another document has the key of would be lost.
+    errors
+        .iter()
+        .all(|error| error.code == DUPLICATE_KEY && error.message.contains("index: _id_ "))
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! A process that is paused at a point does nothing behind it, however busy the machine is.
 
 use std::process::{Command, Stdio};
-use std::time::Duration;
+use std::sync::{Arc, Barrier};
 use std::{fs, hint, thread};
 
 use certfleet_crash_points::{CrashPoint, Strike, VARIABLE, arm, reach, struck};
@@ -13,6 +13,8 @@ use nix::unistd::Pid;
 const MARK: &str = "CERTFLEET_TEST_MARK";
 const POINT: CrashPoint = CrashPoint::TransactionOpen;
 const ROUNDS: usize = 20;
+/// More than there are processors, as on a machine that is busy.
+const BUSY: usize = 4;
 
 /// The process that is paused: it comes by the point on a thread of its own, as tasks do, beside busy ones.
 #[test]
@@ -20,16 +22,18 @@ fn the_paused_process() {
     let Some(mark) = std::env::var_os(MARK) else {
         return;
     };
-    for _ in 0..4 {
-        thread::spawn(|| {
+    let all_are_there = Arc::new(Barrier::new(BUSY + 1));
+    for _ in 0..BUSY {
+        let all_are_there = Arc::clone(&all_are_there);
+        thread::spawn(move || {
+            all_are_there.wait();
             loop {
                 hint::spin_loop();
             }
         });
     }
     let coming_by = thread::spawn(move || {
-        // The others are at it by now.
-        thread::sleep(Duration::from_millis(20));
+        all_are_there.wait();
         reach(POINT);
         fs::write(mark, "past").unwrap();
     });

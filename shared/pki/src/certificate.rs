@@ -106,15 +106,25 @@ pub fn issue(
     Ok(der)
 }
 
+/// What every certificate has: a serial number, and from when to when it counts.
+pub(crate) fn params(
+    serial: Serial,
+    not_before: Timestamp,
+    not_after: Timestamp,
+) -> CertificateParams {
+    let mut params = CertificateParams::default();
+    params.serial_number = Some(SerialNumber::from_slice(serial.octets()));
+    params.not_before = not_before.to_offset(UtcOffset::UTC);
+    params.not_after = not_after.to_offset(UtcOffset::UTC);
+    params
+}
+
 impl CertificateTemplate<'_> {
     fn params(&self) -> Result<CertificateParams, IssueError> {
         if self.identifiers.is_empty() {
             return Err(IssueError::Template("it has no names"));
         }
-        let mut params = CertificateParams::default();
-        params.serial_number = Some(SerialNumber::from_slice(self.serial.octets()));
-        params.not_before = self.not_before.to_offset(UtcOffset::UTC);
-        params.not_after = self.not_after.to_offset(UtcOffset::UTC);
+        let mut params = params(self.serial, self.not_before, self.not_after);
         // No subject: the names stand in the extension, which that makes critical.
         params.distinguished_name = DistinguishedName::new();
         params.subject_alt_names = self

@@ -1,18 +1,16 @@
 //! An authority's own certificates: a root that signs an intermediate, which signs for subscribers.
 
-use certfleet_domain::{Serial, Timestamp};
-use rcgen::{
-    BasicConstraints, CertificateParams, DistinguishedName, DnType, DnValue,
-    ExtendedKeyUsagePurpose, IsCa, KeyUsagePurpose, SerialNumber,
-};
-use time::UtcOffset;
-
 use crate::certificate::{
     ANY_POLICY, IssueError, IssuerCertificate, add_crl, certificate_policies, check_signature,
-    issuer_access, sign_itself, sign_under, subject_key,
+    issuer_access, params, sign_itself, sign_under, subject_key,
 };
 use crate::public_key::public_key_strength;
 use crate::signer::Signer;
+use certfleet_domain::{Serial, Timestamp};
+use rcgen::{
+    BasicConstraints, CertificateParams, DistinguishedName, DnType, DnValue,
+    ExtendedKeyUsagePurpose, IsCa, KeyUsagePurpose,
+};
 
 mod check;
 #[cfg(test)]
@@ -127,9 +125,8 @@ pub fn create_root(template: &RootTemplate, signer: &dyn Signer) -> Result<Vec<u
         return Err(IssueError::Template("its validity ends before it starts"));
     }
     public_key_strength(&signer.spki_der())?;
-    let mut params = authority_params(&template.subject, template.serial)?;
-    params.not_before = template.not_before.to_offset(UtcOffset::UTC);
-    params.not_after = template.not_after.to_offset(UtcOffset::UTC);
+    let validity = (template.not_before, template.not_after);
+    let mut params = authority_params(&template.subject, template.serial, validity)?;
     params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
     params.use_authority_key_identifier_extension = true;
     let der = sign_itself(&params, signer)?;
@@ -152,9 +149,8 @@ pub fn create_intermediate(
     root.require_key(root_signer)?;
     root.require_within(template.not_before, template.not_after)?;
     public_key_strength(template.spki_der)?;
-    let mut params = authority_params(&template.subject, template.serial)?;
-    params.not_before = template.not_before.to_offset(UtcOffset::UTC);
-    params.not_after = template.not_after.to_offset(UtcOffset::UTC);
+    let validity = (template.not_before, template.not_after);
+    let mut params = authority_params(&template.subject, template.serial, validity)?;
     params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
     params.extended_key_usages = vec![
         ExtendedKeyUsagePurpose::ServerAuth,
@@ -177,9 +173,12 @@ pub fn create_intermediate(
     Ok(der)
 }
 
-fn authority_params(subject: &CaSubject, serial: Serial) -> Result<CertificateParams, IssueError> {
-    let mut params = CertificateParams::default();
-    params.serial_number = Some(SerialNumber::from_slice(serial.octets()));
+fn authority_params(
+    subject: &CaSubject,
+    serial: Serial,
+    (not_before, not_after): (Timestamp, Timestamp),
+) -> Result<CertificateParams, IssueError> {
+    let mut params = params(serial, not_before, not_after);
     params.distinguished_name = subject.distinguished_name()?;
     params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
     Ok(params)

@@ -42,7 +42,7 @@ const SHARED: &[(&str, &[&str])] = &[
         "data-kit",
         &["audit", "domain", "storage", "migrations", "service-kit"],
     ),
-    ("backup", &["domain", "storage", "migrations"]),
+    ("backup", &["audit", "domain", "storage", "migrations"]),
     ("supervisor", &[]),
     ("testkit", &["supervisor"]),
 ];

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 use bson::{Document, doc};
-use certfleet_audit::CheckpointSigner;
+use certfleet_audit::{Act, CheckpointSigner};
 use certfleet_backup::{Manifest, Onto, restore};
 use certfleet_domain::{Clock as _, SystemClock, Timestamp};
 use certfleet_pki::certificate_pem;
@@ -34,6 +34,7 @@ use crate::commands::audit::{Verified, VerifyArgs, verify};
 use crate::commands::backup::whole;
 use crate::connection;
 use crate::failure::Failure;
+use crate::operator::Operator;
 use crate::output::{Output, moment};
 
 /// What the worker does: what one certificate takes.
@@ -227,7 +228,9 @@ impl Drill<'_> {
         manifest: &Manifest,
     ) -> Result<(Store, String), Failure> {
         let store = connection::any_store(settings).await?;
-        restore(&store, &self.args.file, manifest, Onto::Empty, |_| {}).await?;
+        let target = format_args!("database/{}", manifest.database);
+        let act = Operator::here().event(Act::RestoreBackup, target);
+        restore(&store, &self.args.file, manifest, Onto::Empty, &act, |_| {}).await?;
         // They would ask strangers, who know nothing of a drill.
         let jobs = store.database().collection::<Document>(JOBS);
         let waiting = doc! { "state": { "$in": ["queued", "leased"] } };

@@ -13,7 +13,7 @@ use certfleet_domain::{CrlShard, Issuer};
 use certfleet_jobs::Lease;
 use certfleet_pki::validity_of_certificate;
 use certfleet_storage::{CommitError, Unit};
-use futures_util::{StreamExt as _, TryStreamExt as _, stream};
+use futures_util::{StreamExt as _, stream};
 use time::Duration;
 use tokio::time::Instant;
 
@@ -33,23 +33,45 @@ impl Handlers {
         }
         let until = Instant::now() + RUN;
         let mut built = 0_u64;
+        let mut trouble = None;
         for authority in self.store.authorities.all().await? {
             for issuer in authority.issuers() {
-                let due = self.crls_due(issuer).await?;
-                let lists = stream::iter(due)
-                    .take_while(|_| std::future::ready(Instant::now() < until))
-                    .map(|shard| self.publish_crl(issuer, shard))
-                    .buffer_unordered(AT_ONCE);
-                built += lists
-                    .try_fold(0, |sum, one| async move { Ok(sum + one) })
-                    .await?;
+                let (lists, failed) = self.publish_due(issuer, until).await;
+                built += lists;
+                if let Some(error) = failed {
+                    tracing::error!(authority = %authority.name, issuer = %issuer.id, %error, "a CRL is not signed");
+                    trouble = Some(error);
+                }
             }
         }
         if built > 0 {
             tracing::info!(crls = built, "published");
         }
         self.metrics.crls_published(built);
-        self.finish(lease, Unit::default()).await
+        match trouble {
+            None => self.finish(lease, Unit::default()).await,
+            Some(error) => Err(error),
+        }
+    }
+
+    /// What is due of an issuer's. One list that cannot be signed holds up no other: gives how many were, and the last trouble.
+    async fn publish_due(&self, issuer: &Issuer, until: Instant) -> (u64, Option<HandlerError>) {
+        let due = match self.crls_due(issuer).await {
+            Ok(due) => due,
+            Err(error) => return (0, Some(error)),
+        };
+        let mut lists = stream::iter(due)
+            .take_while(|_| std::future::ready(Instant::now() < until))
+            .map(|shard| self.publish_crl(issuer, shard))
+            .buffer_unordered(AT_ONCE);
+        let (mut built, mut trouble) = (0, None);
+        while let Some(list) = lists.next().await {
+            match list {
+                Ok(one) => built += one,
+                Err(error) => trouble = Some(error),
+            }
+        }
+        (built, trouble)
     }
 
     /// Those that are due, what was built the longest ago first: while more is revoked than a run can list, each has its turn.

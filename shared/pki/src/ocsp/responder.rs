@@ -2,12 +2,12 @@
 
 use certfleet_domain::{Serial, Timestamp};
 use rcgen::{
-    CertificateParams, CustomExtension, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa,
-    KeyUsagePurpose, SerialNumber,
+    CustomExtension, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa, KeyUsagePurpose,
 };
-use time::UtcOffset;
 
-use crate::certificate::{IssueError, IssuerCertificate, check_signature, sign_under, subject_key};
+use crate::certificate::{
+    IssueError, IssuerCertificate, check_signature, params, sign_under, subject_key,
+};
 use crate::signer::Signer;
 
 /// id-pkix-ocsp-nocheck (RFC 6960 §4.2.2.2.1): who gets an answer of this responder's need not ask about the responder.
@@ -40,10 +40,7 @@ pub fn create_responder(
     let issuer = IssuerCertificate::read(issuer_certificate)?;
     issuer.require_key(signer)?;
     issuer.require_within(template.not_before, template.not_after)?;
-    let mut params = CertificateParams::default();
-    params.serial_number = Some(SerialNumber::from_slice(template.serial.octets()));
-    params.not_before = template.not_before.to_offset(UtcOffset::UTC);
-    params.not_after = template.not_after.to_offset(UtcOffset::UTC);
+    let mut params = params(template.serial, template.not_before, template.not_after);
     params.distinguished_name = name_under(&issuer);
     params.is_ca = IsCa::NoCa;
     params.key_usages = vec![KeyUsagePurpose::DigitalSignature];

@@ -27,16 +27,13 @@ pub async fn run(file: &Path, config: Option<PathBuf>, out: Output) -> Result<()
     let store = open(config).await?;
     let began = Instant::now();
     let bar = progress(estimated(&store).await?, "documents");
+    // On record before it is begun: whoever breaks it off has read all the same.
+    let name = store.database().name();
+    let act = Operator::here().event(Act::CreateBackup, format_args!("database/{name}"));
+    store.commit(Unit::default().recording(&act)?).await?;
     let version = env!("CARGO_PKG_VERSION");
     let manifest = create(&store, file, version, |read| bar.set_position(read)).await?;
     bar.finish_and_clear();
-    let act = Operator::here()
-        .event(
-            Act::CreateBackup,
-            format_args!("database/{}", manifest.database),
-        )
-        .with_detail(format_args!("{} documents", manifest.documents()));
-    store.commit(Unit::default().recording(&act)?).await?;
     let created = Created {
         file: file.to_owned(),
         octets: std::fs::metadata(file)?.len(),

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use certfleet_audit::Act;
 use certfleet_backup::{Onto, restore};
-use certfleet_storage::{Unit, Vault};
+use certfleet_storage::Vault;
 use clap::Args;
 use serde::Serialize;
 use tokio::time::Instant;
@@ -45,18 +45,17 @@ pub async fn run(args: &RestoreArgs, config: Option<PathBuf>, out: Output) -> Re
         Onto::Empty
     };
     let bar = progress(manifest.documents(), "documents");
-    restore(&store, &args.file, &manifest, onto, |there| {
-        bar.set_position(there);
-    })
-    .await?;
-    bar.finish_and_clear();
     let act = Operator::here()
         .event(
             Act::RestoreBackup,
             format_args!("database/{}", manifest.database),
         )
         .with_detail(format_args!("of {}", manifest.created_at));
-    store.commit(Unit::default().recording(&act)?).await?;
+    restore(&store, &args.file, &manifest, onto, &act, |there| {
+        bar.set_position(there);
+    })
+    .await?;
+    bar.finish_and_clear();
     let missing_keks = match keyring {
         Some(keyring) => Vault::new(&store, keyring.into()).missing_keks().await?,
         None => manifest.keks.clone(),
