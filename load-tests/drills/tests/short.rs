@@ -14,6 +14,7 @@ async fn what_is_broken_mends_and_nothing_is_lost() -> Result<()> {
         Drill::CrashPoints,
         Drill::PausedWorkers,
         Drill::Kills,
+        Drill::Revocation,
         Drill::RollingRestart,
         Drill::Leader,
     ] {
