@@ -7,7 +7,7 @@ use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
-use certfleet_supervisor::{MongodBinary, Signal};
+use certfleet_supervisor::{MongodBinary, Signal, pick_free_ports};
 use certfleet_testkit::tools_directory;
 use nix::sys::signal::kill;
 use nix::unistd::Pid;
@@ -38,6 +38,7 @@ pub struct Ground {
     directory: tempfile::TempDir,
     mongod: PathBuf,
     port: u16,
+    revocation_port: u16,
 }
 
 /// `certfleet up`, running. It is told to end when this is dropped.
@@ -50,6 +51,7 @@ pub struct Up {
 impl Ground {
     /// An empty directory for the data, and the API's port.
     pub async fn new(port: u16) -> Result<Self> {
+        let picked = pick_free_ports(1)?;
         Ok(Self {
             directory: tempfile::Builder::new().prefix("certfleet-up-").tempdir()?,
             mongod: MongodBinary::find(None, &tools_directory())
@@ -57,6 +59,8 @@ impl Ground {
                 .path()
                 .to_owned(),
             port,
+            // Not the one after the API's, which another cluster of this program may have picked.
+            revocation_port: *picked.first().context("no free port")?,
         })
     }
 
@@ -68,6 +72,7 @@ impl Ground {
     fn command(&self) -> Result<Command> {
         let mut command = Command::new(Binaries::find()?.certfleet());
         command.args(["up", "--json", "--port", &self.port.to_string()]);
+        command.args(["--revocation-port", &self.revocation_port.to_string()]);
         command.arg("--data").arg(self.data());
         command.arg("--mongod").arg(&self.mongod);
         command.args(["--api", "1", "--worker", "1", "--scheduler", "1"]);
