@@ -5,8 +5,9 @@ use std::sync::Arc;
 use anyhow::Context as _;
 use axum::Router;
 use certfleet_data_kit::{
-    Authorities, PressureGuard, await_database, await_keks, check_authorities, check_crls,
-    check_switches, keep_local_audit, register, store, tell_totals, vault, watch_switches,
+    Authorities, KEK_ANSWERS_WITHIN, PressureGuard, await_database, await_keks, check_authorities,
+    check_crls, check_switches, keep_local_audit, register, store, tell_totals, vault,
+    watch_switches,
 };
 use certfleet_domain::{Clock, Identifier, SystemClock};
 use certfleet_service_kit::settings::{Acme, ApiSettings, ListenAddress, TlsMode};
@@ -34,7 +35,7 @@ pub async fn serve(context: Context<ApiSettings>) -> anyhow::Result<()> {
     )
     .await?;
     keep_local_audit(&store, &settings.audit, context.server_id)?;
-    let vault = vault(&store, &settings.kek)?;
+    let vault = vault(&store, &settings.kek, &settings.pkcs11)?;
     // Bound before anything is waited for: a busy port is told at once.
     let listener =
         bind(settings.server.listen, settings.server.reuse_port).context("server.listen")?;
@@ -81,7 +82,7 @@ pub async fn serve(context: Context<ApiSettings>) -> anyhow::Result<()> {
         id: context.server_id,
         service: "api",
         version: env!("CARGO_PKG_VERSION"),
-        keks: Some(vault.held_keks()),
+        keks: Some(vault.keks_at_hand(KEK_ANSWERS_WITHIN).await?),
     };
     let registration = register(&store, process).await?;
     let edge = Edge::new(

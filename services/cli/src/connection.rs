@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use certfleet_data_kit::{KEK_ANSWERS_WITHIN, keyring, listed};
 use certfleet_migrations::require_compatible;
 use certfleet_service_kit::settings::{CliSettings, ServiceSettings, Source};
 use certfleet_storage::{Store, Vault};
@@ -41,17 +42,15 @@ pub async fn open(config: Option<PathBuf>) -> Result<Store, Failure> {
 
 /// The secrets; a failure unless the KEKs of all of them are at hand, so that nothing is sealed under a wrong one.
 pub async fn vault(store: &Store, settings: &CliSettings) -> Result<Vault, Failure> {
-    let keyring = settings
-        .kek
-        .keyring()
+    let keyring = keyring(&settings.kek, &settings.pkcs11)
         .map_err(|error| Failure::Invalid(error.to_string()))?;
     let vault = Vault::new(store, std::sync::Arc::new(keyring));
-    let missing = vault.missing_keks().await?;
-    if missing.is_empty() {
+    let away = vault.keks_not_at_hand(KEK_ANSWERS_WITHIN).await?;
+    if away.is_empty() {
         return Ok(vault);
     }
     Err(Failure::new(format!(
         "secrets in the database are sealed under KEKs that are not at hand: {}; nothing was done",
-        missing.join(", ")
+        listed(&away)
     )))
 }

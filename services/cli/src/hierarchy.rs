@@ -1,16 +1,20 @@
 //! A new authority: its root and its intermediate, made here or brought along, and both keys sealed, stored in one step.
 
+use std::sync::Arc;
+
 use anyhow::Context as _;
 use certfleet_audit::Act;
 use certfleet_domain::{
-    Authority, AuthorityName, Clock, Issuer, IssuerId, Profile, Serial, Timestamp,
+    Authority, AuthorityName, Clock, Issuer, IssuerId, Pkcs11Uri, Profile, Serial, SystemClock,
+    Timestamp,
 };
+use certfleet_pkcs11::TokenAccess;
 use certfleet_pki::{
     CaSubject, IntermediateTemplate, RootTemplate, Signer, certificates_from_pem, check_hierarchy,
     create_intermediate, create_root,
 };
 use certfleet_secrets::Secret;
-use certfleet_signer::{InternalKey, KeyAlgorithm};
+use certfleet_signer::{InternalKey, KeyAlgorithm, KeyError, SigningKey};
 use certfleet_storage::{CommitError, SecretName, Store, Vault};
 use rand::RngCore;
 use time::Duration;
@@ -30,9 +34,9 @@ pub struct Plan {
     /// The country in their subjects, two letters.
     pub country: Option<String>,
     /// The root's key.
-    pub root_key: KeyAlgorithm,
+    pub root_key: KeyPlan,
     /// The intermediate's key.
-    pub issuer_key: KeyAlgorithm,
+    pub issuer_key: KeyPlan,
     /// How long the root is valid, in years of 365 days.
     pub root_years: u16,
     /// How long the intermediate is valid, in years of 365 days; no longer than the root.
@@ -44,10 +48,32 @@ impl Default for Plan {
         Self {
             organization: "certfleet".to_owned(),
             country: None,
-            root_key: KeyAlgorithm::EcdsaP256,
-            issuer_key: KeyAlgorithm::EcdsaP256,
+            root_key: KeyPlan::Made(KeyAlgorithm::EcdsaP256),
+            issuer_key: KeyPlan::Made(KeyAlgorithm::EcdsaP256),
             root_years: 10,
             intermediate_years: 5,
+        }
+    }
+}
+
+/// Where a key comes from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum KeyPlan {
+    /// It is made, and kept sealed in the database.
+    Made(KeyAlgorithm),
+    /// It is in these tokens, the same in each, tried in this order.
+    InTokens(Vec<Pkcs11Uri>),
+}
+
+impl KeyPlan {
+    /// The key. Blocks: RSA keys take seconds, and tokens what they like.
+    pub fn key(&self, tokens: Option<&TokenAccess>) -> Result<SigningKey, KeyError> {
+        match self {
+            Self::Made(algorithm) => Ok(SigningKey::Internal(InternalKey::generate(*algorithm)?)),
+            Self::InTokens(places) => {
+                let access = tokens.ok_or(KeyError::NoModule)?;
+                SigningKey::in_tokens(places, access, Arc::new(SystemClock))
+            }
         }
     }
 }
@@ -56,8 +82,8 @@ impl Default for Plan {
 pub struct NewAuthority {
     /// The authority.
     pub authority: Authority,
-    root_key: Option<InternalKey>,
-    issuer_key: InternalKey,
+    root_key: Option<SigningKey>,
+    issuer_key: SigningKey,
 }
 
 /// An authority that others have made, as PEM.
@@ -67,21 +93,30 @@ pub struct Import {
     /// The issuing certificate and what leads from it to the root. Without it, the root issues.
     pub chain: Option<String>,
     /// The key of the issuing certificate.
-    pub key: Zeroizing<String>,
+    pub key: ImportedKey,
+}
+
+/// A key that others have made.
+pub enum ImportedKey {
+    /// As PEM; it is kept sealed in the database.
+    Pem(Zeroizing<String>),
+    /// It is in these tokens, and stays there.
+    InTokens(Vec<Pkcs11Uri>),
 }
 
 impl Plan {
-    /// Makes both keys and both certificates. Blocks: RSA keys take seconds.
+    /// Makes both certificates, and the keys that are not in tokens. Blocks: RSA keys take seconds.
     pub fn make(
         &self,
         name: AuthorityName,
+        tokens: Option<&TokenAccess>,
         clock: &dyn Clock,
         rng: &mut dyn RngCore,
     ) -> anyhow::Result<NewAuthority> {
         let now = clock.now();
         let not_before = now.replace_millisecond(0).unwrap_or(now) - BACKDATE;
-        let root_key = InternalKey::generate(self.root_key)?;
-        let issuer_key = InternalKey::generate(self.issuer_key)?;
+        let root_key = self.root_key.key(tokens).context("the root's key")?;
+        let issuer_key = self.issuer_key.key(tokens).context("the issuer's key")?;
         let serial = Serial::generate(rng);
         let root = RootTemplate {
             subject: self.subject(&name, "Root", serial)?,
@@ -134,10 +169,11 @@ impl Plan {
 }
 
 impl Import {
-    /// Reads it, and checks that it can issue.
+    /// Reads it, and checks that it can issue. Blocks where the key is in a token.
     pub fn read(
         &self,
         name: AuthorityName,
+        tokens: Option<&TokenAccess>,
         clock: &dyn Clock,
         rng: &mut dyn RngCore,
     ) -> anyhow::Result<NewAuthority> {
@@ -154,7 +190,11 @@ impl Import {
         };
         let certificate = chain.remove(0);
         chain.retain(|certificate| certificate != root);
-        let issuer_key = InternalKey::from_pem(&self.key).context("the key")?;
+        let issuer_key = match &self.key {
+            ImportedKey::Pem(pem) => InternalKey::from_pem(pem).map(SigningKey::Internal),
+            ImportedKey::InTokens(places) => KeyPlan::InTokens(places.clone()).key(tokens),
+        }
+        .context("the key")?;
         check_hierarchy(root, &chain, &certificate, &issuer_key, clock.now())?;
         let issuer = Issuer {
             id: IssuerId::generate(clock, rng),
@@ -184,14 +224,10 @@ impl NewAuthority {
         let event = operator.event(Act::CreateAuthority, target);
         let mut unit = store.authorities.insert(&authority)?.recording(&event)?;
         let issuer = SecretName::IssuerKey(authority.issuer.id);
-        unit = unit.and(
-            vault
-                .insert(&issuer, &pkcs8(&self.issuer_key)?, rng)
-                .await?,
-        );
+        unit = unit.and(vault.insert(&issuer, &kept(&self.issuer_key)?, rng).await?);
         if let Some(root_key) = &self.root_key {
             let root = SecretName::RootKey(authority.name.clone());
-            unit = unit.and(vault.insert(&root, &pkcs8(root_key)?, rng).await?);
+            unit = unit.and(vault.insert(&root, &kept(root_key)?, rng).await?);
         }
         match store.commit(unit).await {
             Ok(()) => Ok(Some(authority)),
@@ -216,8 +252,8 @@ fn end(start: Timestamp, years: u16) -> Timestamp {
     start.saturating_add(Duration::days(365 * i64::from(years)) - Duration::SECOND)
 }
 
-fn pkcs8(key: &InternalKey) -> anyhow::Result<Secret> {
-    Ok(key.to_pkcs8_der()?.into())
+fn kept(key: &SigningKey) -> anyhow::Result<Secret> {
+    Ok(key.to_be_kept()?.into())
 }
 
 #[cfg(test)]
@@ -229,7 +265,9 @@ mod tests {
 
     fn made(clock: &dyn Clock) -> NewAuthority {
         let name = "default".parse().unwrap();
-        Plan::default().make(name, clock, &mut SystemRng).unwrap()
+        Plan::default()
+            .make(name, None, clock, &mut SystemRng)
+            .unwrap()
     }
 
     #[test]
@@ -256,20 +294,25 @@ mod tests {
     fn what_is_brought_along_is_checked() {
         let other = made(&SystemClock);
         let issuer = &other.authority.issuer;
+        let SigningKey::Internal(key) = &other.issuer_key else {
+            panic!("it is in a token");
+        };
         let import = Import {
             root: certificate_pem(&issuer.root),
             chain: Some(certificate_pem(&issuer.certificate) + &certificate_pem(&issuer.root)),
-            key: other.issuer_key.to_pkcs8_pem().unwrap(),
+            key: ImportedKey::Pem(key.to_pkcs8_pem().unwrap()),
         };
         let name = || "imported".parse().unwrap();
-        let read = import.read(name(), &SystemClock, &mut SystemRng).unwrap();
+        let read = import
+            .read(name(), None, &SystemClock, &mut SystemRng)
+            .unwrap();
         assert_eq!(read.authority.issuer.certificate, issuer.certificate);
         assert!(read.authority.issuer.intermediates.is_empty());
         let root_alone = Import {
             chain: None,
             ..import
         };
-        let refused = root_alone.read(name(), &SystemClock, &mut SystemRng);
+        let refused = root_alone.read(name(), None, &SystemClock, &mut SystemRng);
         assert!(refused.err().unwrap().to_string().contains("key"));
     }
 }

@@ -14,7 +14,7 @@ use certfleet_pki::{
     create_responder, validity_of_certificate, within_issuer,
 };
 use certfleet_secrets::{Purpose, Secret};
-use certfleet_signer::{InternalKey, KeyAlgorithm};
+use certfleet_signer::{InternalKey, KeyAlgorithm, SigningKey};
 use certfleet_storage::{SecretName, Store, Vault};
 use time::Duration;
 
@@ -191,7 +191,7 @@ impl Revoking {
         &self,
         issuer: &Issuer,
         purpose: Purpose,
-    ) -> Result<Arc<InternalKey>, HandlerError> {
+    ) -> Result<Arc<SigningKey>, HandlerError> {
         let key = self.keys.get(issuer.id, purpose).await;
         key.map_err(HandlerError::Passing)
     }

@@ -5,16 +5,16 @@ use std::sync::Arc;
 use anyhow::Context as _;
 use certfleet_crash_points::{CrashPoint, reach};
 use certfleet_data_kit::{
-    Authorities, await_database, await_keks, check_authorities, check_crls, check_queue,
-    check_switches, keep_local_audit, register, store, vault, watch_switches,
+    Authorities, KEK_ANSWERS_WITHIN, await_database, await_keks, check_authorities, check_crls,
+    check_queue, check_switches, keep_local_audit, register, store, tokens, vault, watch_switches,
 };
 use certfleet_domain::{Clock, SystemClock};
 use certfleet_jobs::JobKind;
 use certfleet_pki::PkiUrls;
 use certfleet_service_kit::Context;
 use certfleet_service_kit::settings::{Validation, Worker, WorkerSettings};
-use certfleet_storage::Process;
 use certfleet_storage::jobs::JobFeed;
+use certfleet_storage::{Process, Store, Vault};
 use certfleet_validation::{ValidationSettings, Validator};
 use tokio_util::sync::CancellationToken;
 
@@ -40,7 +40,7 @@ pub async fn work(context: Context<WorkerSettings>) -> anyhow::Result<()> {
     )
     .await?;
     keep_local_audit(&store, &settings.audit, context.server_id)?;
-    let vault = vault(&store, &settings.kek)?;
+    let vault = vault(&store, &settings.kek, &settings.pkcs11)?;
     if await_database(&store, &context.health, shutdown)
         .await?
         .is_none()
@@ -52,34 +52,7 @@ pub async fn work(context: Context<WorkerSettings>) -> anyhow::Result<()> {
     }
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let metrics = Metrics::register(context.metrics.registry())?;
-    let keys = Arc::new(IssuerKeys::new(vault.clone()));
-    let url = settings.revocation.url.as_ref();
-    let urls = url.map(|url| PkiUrls::below(url.as_str()));
-    let handlers = Handlers {
-        issuing: Issuing {
-            authorities: Authorities::new(store.authorities.clone()),
-            keys: Arc::clone(&keys),
-            urls: urls.clone(),
-            metrics: metrics.clone(),
-        },
-        revoking: Revoking {
-            store: store.clone(),
-            vault: vault.clone(),
-            keys,
-            urls,
-            crl_lifetime: settings.revocation.crl_lifetime.try_into()?,
-            ocsp_lifetime: settings.revocation.ocsp_lifetime.try_into()?,
-            clock: Arc::clone(&clock),
-        },
-        validator: Validator::new(validation(&settings.validation)).context("validation")?,
-        siem: settings.siem.clone(),
-        authorization_lifetime: settings.acme.authorization_lifetime,
-        metrics: metrics.clone(),
-        recorder: Recorder::new(context.server_id, Arc::clone(&clock)),
-        clock: Arc::clone(&clock),
-        store: store.clone(),
-        vault: vault.clone(),
-    };
+    let handlers = handlers(&context, &store, &vault, &clock, &metrics)?;
     let crew = Crew::new(Arc::new(handlers), metrics, hands(&settings.worker)?);
 
     let background = CancellationToken::new();
@@ -87,7 +60,7 @@ pub async fn work(context: Context<WorkerSettings>) -> anyhow::Result<()> {
         id: context.server_id,
         service: "worker",
         version: env!("CARGO_PKG_VERSION"),
-        keks: Some(vault.held_keks()),
+        keks: Some(vault.keks_at_hand(KEK_ANSWERS_WITHIN).await?),
     };
     let registration = register(&store, process).await?;
     reach(CrashPoint::WorkerRegistered);
@@ -127,6 +100,49 @@ pub async fn work(context: Context<WorkerSettings>) -> anyhow::Result<()> {
     crew.drain(settings.worker.drain_timeout).await;
     background.cancel();
     Ok(())
+}
+
+/// What does the jobs.
+fn handlers(
+    context: &Context<WorkerSettings>,
+    store: &Store,
+    vault: &Vault,
+    clock: &Arc<dyn Clock>,
+    metrics: &Metrics,
+) -> anyhow::Result<Handlers> {
+    let settings = &context.settings;
+    let keys = Arc::new(IssuerKeys::new(
+        vault.clone(),
+        tokens(&settings.pkcs11),
+        Arc::clone(clock),
+    ));
+    let url = settings.revocation.url.as_ref();
+    let urls = url.map(|url| PkiUrls::below(url.as_str()));
+    Ok(Handlers {
+        issuing: Issuing {
+            authorities: Authorities::new(store.authorities.clone()),
+            keys: Arc::clone(&keys),
+            urls: urls.clone(),
+            metrics: metrics.clone(),
+        },
+        revoking: Revoking {
+            store: store.clone(),
+            vault: vault.clone(),
+            keys,
+            urls,
+            crl_lifetime: settings.revocation.crl_lifetime.try_into()?,
+            ocsp_lifetime: settings.revocation.ocsp_lifetime.try_into()?,
+            clock: Arc::clone(clock),
+        },
+        validator: Validator::new(validation(&settings.validation)).context("validation")?,
+        siem: settings.siem.clone(),
+        authorization_lifetime: settings.acme.authorization_lifetime,
+        metrics: metrics.clone(),
+        recorder: Recorder::new(context.server_id, Arc::clone(clock)),
+        clock: Arc::clone(clock),
+        store: store.clone(),
+        vault: vault.clone(),
+    })
 }
 
 fn hands(settings: &Worker) -> anyhow::Result<Hands> {

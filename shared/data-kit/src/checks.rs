@@ -7,9 +7,10 @@ use certfleet_service_kit::{Condition, Health, Importance};
 use certfleet_storage::{AuthorityHealth, Store, Vault};
 use tokio::time::timeout;
 
+use crate::listed;
 use crate::pressure::{Pressed, Pressure};
 
-/// How long the database may take to answer; less than a part may.
+/// How long the database, or a KEK, may take to answer; less than a part may.
 const ANSWERS_WITHIN: Duration = Duration::from_millis(600);
 
 /// The database, as a critical part.
@@ -43,11 +44,11 @@ pub fn check_keks(vault: &Vault, health: &Health) {
     health.register("kek", Importance::Critical, move || {
         let vault = vault.clone();
         async move {
-            match vault.missing_keks().await {
-                Ok(missing) if missing.is_empty() => Condition::ok(),
-                Ok(missing) => Condition::bad(format!(
+            match vault.keks_not_at_hand(ANSWERS_WITHIN).await {
+                Ok(none) if none.is_empty() => Condition::ok(),
+                Ok(keks) => Condition::bad(format!(
                     "secrets are sealed under KEKs that are not at hand: {}",
-                    missing.join(", ")
+                    listed(&keks)
                 )),
                 Err(error) => Condition::bad(format!("which KEKs are due is not known: {error}")),
             }

@@ -6,6 +6,7 @@
 
 mod authorities;
 mod checks;
+mod keyring;
 mod local_audit;
 mod pool_gauges;
 mod pressure;
@@ -20,8 +21,8 @@ use anyhow::Context as _;
 use certfleet_domain::ServerId;
 use certfleet_migrations::require_compatible;
 use certfleet_service_kit::Health;
-use certfleet_service_kit::settings::{Audit, Database, Kek};
-use certfleet_storage::{ConnectSettings, Metrics, Store, Vault};
+use certfleet_service_kit::settings::{Audit, Database, Kek, Pkcs11};
+use certfleet_storage::{ConnectSettings, Metrics, NotAtHand, Store, Vault};
 use prometheus::Registry;
 use tokio_util::sync::CancellationToken;
 
@@ -30,6 +31,7 @@ pub use checks::{
     check_authorities, check_crls, check_database, check_keks, check_queue,
     condition_of_authorities, condition_of_crls, condition_of_queue,
 };
+pub use keyring::{KeyringError, keyring, tokens};
 pub use local_audit::{LocalAudit, LocalAuditError};
 pub use pressure::{Pressed, Pressure, PressureGuard};
 pub use registration::{Registration, register};
@@ -40,6 +42,9 @@ use crate::pool_gauges::register_pool;
 
 /// How often a service that waits for its database or its KEK looks again.
 const LOOK: Duration = Duration::from_secs(1);
+
+/// A KEK that needs longer to answer is away: where nobody waits for the answer but who has started this process.
+pub const KEK_ANSWERS_WITHIN: Duration = Duration::from_secs(15);
 
 /// A store over the database of the settings; nothing is connected yet.
 pub async fn store(
@@ -73,8 +78,8 @@ pub fn keep_local_audit(store: &Store, settings: &Audit, server: ServerId) -> an
 }
 
 /// The secrets of the store, under the KEKs of the settings.
-pub fn vault(store: &Store, settings: &Kek) -> anyhow::Result<Vault> {
-    Ok(Vault::new(store, Arc::new(settings.keyring()?)))
+pub fn vault(store: &Store, settings: &Kek, tokens: &Pkcs11) -> anyhow::Result<Vault> {
+    Ok(Vault::new(store, Arc::new(keyring(settings, tokens)?)))
 }
 
 /// Registers the database with the probes, waits until it answers, and makes sure that its schema is known.
@@ -112,18 +117,22 @@ pub async fn await_keks(
 ) -> Option<()> {
     check_keks(vault, health);
     loop {
-        match vault.missing_keks().await {
-            Ok(missing) if missing.is_empty() => return Some(()),
-            Ok(missing) => {
-                tracing::error!(
-                    keks = missing.join(", "),
-                    "KEKs that secrets are sealed under are not at hand"
-                );
-            }
+        match vault.keks_not_at_hand(KEK_ANSWERS_WITHIN).await {
+            Ok(none) if none.is_empty() => return Some(()),
+            Ok(keks) => tracing::error!(
+                keks = listed(&keks),
+                "KEKs that secrets are sealed under are not at hand"
+            ),
             Err(error) => tracing::warn!(%error, "waiting for the database"),
         }
         pause(shutdown).await?;
     }
+}
+
+/// The KEKs with why each is not at hand, on one line.
+pub fn listed(keks: &[NotAtHand]) -> String {
+    let each: Vec<_> = keks.iter().map(ToString::to_string).collect();
+    each.join(", ")
 }
 
 async fn pause(shutdown: &CancellationToken) -> Option<()> {

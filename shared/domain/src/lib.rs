@@ -17,6 +17,7 @@ mod ids;
 mod limits;
 mod ocsp;
 mod order;
+mod pkcs11_uri;
 mod problem;
 mod profile;
 mod trace_parent;
@@ -42,6 +43,7 @@ pub use limits::{
 };
 pub use ocsp::{CertIdHash, OcspResponse};
 pub use order::{Order, OrderState, OrderStatus, Replaced};
+pub use pkcs11_uri::{InvalidPkcs11Uri, Pkcs11Uri};
 pub use problem::{Problem, ProblemKind};
 pub use profile::{KeyUsage, Profile};
 pub use trace_parent::{InvalidTraceParent, TraceParent};

@@ -16,7 +16,7 @@ use crate::destination::Destination;
 use crate::http::Poster;
 use crate::stream;
 use crate::syslog;
-use crate::trust::{Trust, TrustError};
+use certfleet_outgoing::{Trust, TrustError};
 
 /// How an entry is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

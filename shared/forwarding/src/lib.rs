@@ -17,8 +17,7 @@ mod glance;
 mod http;
 mod stream;
 mod syslog;
-mod trust;
 
+pub use certfleet_outgoing::TrustError;
 pub use destination::{Destination, InvalidDestination};
 pub use forwarder::{Format, ForwardError, Forwarder, Settings, UnfitFormat};
-pub use trust::TrustError;

@@ -37,5 +37,5 @@ pub use ocsp::{
     create_ocsp_response, create_responder,
 };
 pub use public_key::{WeakKey, public_key_strength, rsa_key_strength};
-pub use signer::{SignatureAlgorithm, Signer, SignerError};
+pub use signer::{BadSignature, SignatureAlgorithm, Signer, SignerError, read_spki};
 pub use urls::PkiUrls;

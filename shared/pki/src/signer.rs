@@ -10,6 +10,8 @@ use aws_lc_rs::signature::{
     VerificationAlgorithm,
 };
 use rcgen::{PublicKeyData, SigningKey};
+use x509_parser::prelude::FromDer;
+use x509_parser::x509::SubjectPublicKeyInfo;
 
 /// How a signer signs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -31,6 +33,32 @@ pub enum SignerError {
     /// The backend refuses, and will again.
     #[error("the signing backend refuses: {0}")]
     Refused(String),
+}
+
+/// A signature that is not the key's for the message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the signature is not this key's")]
+pub struct BadSignature;
+
+/// How a key signs and what [`Signer::public_key`] gives of it, out of its DER `SubjectPublicKeyInfo`; `None` if it is of no
+/// kind that signs here.
+pub fn read_spki(der: &[u8]) -> Option<(SignatureAlgorithm, Vec<u8>)> {
+    let (rest, spki) = SubjectPublicKeyInfo::from_der(der).ok()?;
+    let key = spki.subject_public_key.data.to_vec();
+    [
+        SignatureAlgorithm::EcdsaP256Sha256,
+        SignatureAlgorithm::EcdsaP384Sha384,
+        SignatureAlgorithm::RsaPkcs1Sha256,
+    ]
+    .into_iter()
+    .find(|algorithm| {
+        let again = RawKey {
+            algorithm: *algorithm,
+            raw: &key,
+        };
+        rest.is_empty() && again.subject_public_key_info() == der
+    })
+    .map(|algorithm| (algorithm, key.clone()))
 }
 
 /// A private key that signs, wherever it lies.
@@ -72,7 +100,10 @@ impl SignatureAlgorithm {
 
 impl SignatureAlgorithm {
     /// Whether this is the signature of this key, as [`Signer::public_key`] has it, for the message.
-    pub(crate) fn verify(self, key: &[u8], message: &[u8], signature: &[u8]) -> Result<(), ()> {
+    ///
+    /// # Errors
+    /// It is not.
+    pub fn verify(self, key: &[u8], message: &[u8], signature: &[u8]) -> Result<(), BadSignature> {
         let algorithm: &dyn VerificationAlgorithm = match self {
             Self::EcdsaP256Sha256 => &ECDSA_P256_SHA256_ASN1,
             Self::EcdsaP384Sha384 => &ECDSA_P384_SHA384_ASN1,
@@ -80,7 +111,7 @@ impl SignatureAlgorithm {
         };
         UnparsedPublicKey::new(algorithm, key)
             .verify(message, signature)
-            .map_err(drop)
+            .map_err(|_| BadSignature)
     }
 }
 

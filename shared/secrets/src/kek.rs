@@ -78,6 +78,12 @@ pub trait KekProvider: Send + Sync {
     /// The name that sealed records keep, so that they find their KEK again.
     fn id(&self) -> &KekId;
 
+    /// Whether the name is made of the key, so that no two keys go by one name. Otherwise it is the name of a place, and what
+    /// is there has to show that it is the key that was there before.
+    fn is_named_by_content(&self) -> bool {
+        false
+    }
+
     /// Encrypts a data key. The answer is opaque, at most 65,535 bytes.
     fn wrap<'a>(
         &'a self,

@@ -7,7 +7,7 @@ use rand::RngCore;
 
 use crate::envelope::{DataKey, Refusal, context};
 use crate::error::{OpenError, SealError};
-use crate::kek::{KekError, KekId, KekProvider, WrapNonce};
+use crate::kek::{KekId, KekProvider, WrapNonce};
 use crate::place::Place;
 use crate::purpose::Purpose;
 use crate::sealed::{NONCE, Parts, Sealed};
@@ -162,23 +162,10 @@ impl Keyring {
             })
     }
 
-    /// Whether the current KEK answers: it wraps a throw-away key and must give the same one back.
-    pub fn prove(
-        &self,
-        rng: &mut dyn RngCore,
-    ) -> impl Future<Output = Result<(), KekError>> + Send + use<'_> {
-        let key = DataKey::generate(rng);
-        let nonce = WrapNonce(random(rng));
-        async move {
-            let context = b"certfleet proof";
-            let wrapped = self.current.wrap(&key, context, nonce).await?;
-            let back = self.current.unwrap(&wrapped, context).await?;
-            if back.expose() == key.expose() {
-                Ok(())
-            } else {
-                Err(KekError::Refused)
-            }
-        }
+    /// Whether the KEK of this id has it of its own content; see [`KekProvider::is_named_by_content`].
+    pub fn is_named_by_content(&self, id: &KekId) -> bool {
+        self.provider(id)
+            .is_some_and(KekProvider::is_named_by_content)
     }
 
     fn provider(&self, id: &KekId) -> Option<&dyn KekProvider> {

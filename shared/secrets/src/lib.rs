@@ -16,6 +16,7 @@
 mod envelope;
 mod error;
 mod kek;
+mod kek_source;
 mod keyring;
 mod local;
 mod place;
@@ -27,10 +28,13 @@ mod source;
 pub use envelope::DataKey;
 pub use error::{OpenError, SealError};
 pub use kek::{InvalidKekId, KekError, KekFuture, KekId, KekProvider, WrapNonce};
+pub use kek_source::{AwsKmsKey, InvalidKekSource, KekSource, TransitKey};
 pub use keyring::{DuplicateKek, Keyring};
 pub use local::LocalKek;
 pub use place::Place;
 pub use purpose::Purpose;
 pub use sealed::{MalformedSealed, Sealed};
 pub use secret::Secret;
-pub use source::{KekSourceError, generate_kek_file, read_kek_file, read_kek_value};
+pub use source::{
+    KekSourceError, generate_kek_file, read_kek_file, read_kek_value, read_private_file,
+};

@@ -11,7 +11,7 @@ use crate::envelope::DataKey;
 use crate::kek::{KekError, KekFuture, KekId, KekProvider, WrapNonce};
 use crate::sealed::{NONCE, TAG};
 
-/// A KEK in this process's memory.
+/// A KEK in this process's memory, named by its fingerprint: the first 8 bytes, in hex, of SHA-256(`certfleet-kek` || key).
 ///
 /// Wrapping nonces are random, so one KEK should wrap no more than 2^32 data keys in its life.
 pub struct LocalKek {
@@ -20,23 +20,26 @@ pub struct LocalKek {
 }
 
 impl LocalKek {
-    /// A KEK that is named by its own fingerprint: the first 8 bytes, in hex, of
-    /// SHA-256(`certfleet-kek` || key). Two different keys cannot go by one name.
-    pub fn new(key: &[u8; 32]) -> Self {
-        Self::labelled(fingerprint(key), key)
-    }
-
-    /// A KEK under a name of one's own choosing.
+    /// This key.
     #[expect(
         clippy::expect_used,
         clippy::missing_panics_doc,
         reason = "a key of 32 bytes is the only requirement of AES-256"
     )]
-    pub fn labelled(id: KekId, key: &[u8; 32]) -> Self {
+    pub fn new(key: &[u8; 32]) -> Self {
         let cipher = UnboundKey::new(&AES_256_GCM, key).expect("AES-256 takes any 32 bytes");
         Self {
-            id,
+            id: fingerprint(key),
             cipher: LessSafeKey::new(cipher),
+        }
+    }
+
+    /// Another key under the name of one.
+    #[cfg(test)]
+    pub(crate) fn under_name(id: KekId, key: &[u8; 32]) -> Self {
+        Self {
+            id,
+            ..Self::new(key)
         }
     }
 
@@ -76,6 +79,10 @@ impl LocalKek {
 impl KekProvider for LocalKek {
     fn id(&self) -> &KekId {
         &self.id
+    }
+
+    fn is_named_by_content(&self) -> bool {
+        true
     }
 
     fn wrap<'a>(

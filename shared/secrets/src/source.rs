@@ -15,13 +15,13 @@ use crate::kek::{KekId, KekProvider};
 use crate::local::LocalKek;
 
 /// More than any form of a key takes.
-const MAX_FILE: u64 = 256;
+const MAX_FILE: usize = 256;
 
 /// Why a KEK could not be had.
 #[derive(Debug, thiserror::Error)]
 pub enum KekSourceError {
     /// The file cannot be read or written.
-    #[error("KEK file {}: {source}", path.display())]
+    #[error("file {}: {source}", path.display())]
     File {
         /// The file.
         path: PathBuf,
@@ -30,7 +30,7 @@ pub enum KekSourceError {
     },
     /// Others than the owner may read the file.
     #[error(
-        "KEK file {path} can be read by others than its owner (mode {mode:04o}); run: chmod 600 {path}",
+        "file {path} can be read by others than its owner (mode {mode:04o}); run: chmod 600 {path}",
         path = path.display()
     )]
     Exposed {
@@ -54,6 +54,23 @@ pub enum KekSourceError {
 ///
 /// Refused unless the file is a regular one that only its owner can reach.
 pub fn read_kek_file(path: &Path) -> Result<LocalKek, KekSourceError> {
+    let content = read_private_file(path, MAX_FILE)?;
+    let key = raw(&content).or_else(|| std::str::from_utf8(&content).ok().and_then(text));
+    match key {
+        Some(key) => Ok(LocalKek::new(&key)),
+        None => Err(KekSourceError::NotAKeyFile {
+            path: path.to_owned(),
+        }),
+    }
+}
+
+/// What is in a file that holds something secret: no more than its first `longest` octets.
+///
+/// Refused unless the file is a regular one that only its owner can reach.
+pub fn read_private_file(
+    path: &Path,
+    longest: usize,
+) -> Result<Zeroizing<Vec<u8>>, KekSourceError> {
     let failed = |source| KekSourceError::File {
         path: path.to_owned(),
         source,
@@ -71,19 +88,11 @@ pub fn read_kek_file(path: &Path) -> Result<LocalKek, KekSourceError> {
             mode,
         });
     }
-    let mut content = Zeroizing::new(Vec::with_capacity(
-        usize::try_from(MAX_FILE).unwrap_or(0) + 1,
-    ));
-    file.take(MAX_FILE)
+    let mut content = Zeroizing::new(Vec::with_capacity(longest + 1));
+    file.take(longest as u64)
         .read_to_end(&mut content)
         .map_err(failed)?;
-    let key = raw(&content).or_else(|| std::str::from_utf8(&content).ok().and_then(text));
-    match key {
-        Some(key) => Ok(LocalKek::new(&key)),
-        None => Err(KekSourceError::NotAKeyFile {
-            path: path.to_owned(),
-        }),
-    }
+    Ok(content)
 }
 
 /// The KEK in a setting: the hex or base64 text of 32 bytes. The value itself is never repeated.

@@ -29,6 +29,12 @@ pub enum KeyError {
         "it is not a private key for ECDSA on P-256 or P-384, or RSA of 2048 to 4096 bits (PKCS#8, SEC1 or PKCS#1)"
     )]
     Unsupported,
+    /// It is in a token, or is to be, and the token is in trouble, or has another.
+    #[error("{0}")]
+    Token(String),
+    /// It is in a token, and nothing says how tokens are reached.
+    #[error("the key is in a PKCS#11 token, and pkcs11.module is not given")]
+    NoModule,
     /// The public half is not acceptable.
     #[error("the key is refused: {0}")]
     Weak(#[from] WeakKey),

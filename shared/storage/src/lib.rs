@@ -9,6 +9,7 @@
 //!   in `documents`, and nothing else knows them.
 //! - [`jobs`] is the queue: claims, leases, results.
 
+mod at_hand;
 mod audit;
 pub mod collections;
 mod connect;
@@ -32,6 +33,7 @@ mod totals;
 pub mod tx;
 mod vault;
 
+pub use at_hand::NotAtHand;
 pub use audit::{AuditLog, Block, Forwarded, Sequenced, SignedCheckpoint};
 pub use connect::ConnectSettings;
 pub use error::{CommitError, Corrupt, StorageError};

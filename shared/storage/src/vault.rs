@@ -1,6 +1,5 @@
 //! Secrets in the database: sealed on the way in, opened for a named purpose on the way out.
 
-use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
 
@@ -11,9 +10,10 @@ use certfleet_secrets::{
 };
 use rand::RngCore;
 
+use crate::at_hand::Seen;
 use crate::error::{CommitError, StorageError};
 use crate::group::Unit;
-use crate::repositories::SealedSecrets;
+use crate::repositories::{Keks, SealedSecrets};
 use crate::store::Store;
 
 /// Which secret: its name is its id in the database, and part of what it is bound to.
@@ -69,6 +69,14 @@ pub enum VaultError {
     /// The KEK that seals is not at hand.
     #[error("KEK {0} seals, and this process does not have it")]
     NotAtHand(KekId),
+    /// What a KEK is to be known again by is not a sealed value.
+    #[error("the proof of KEK {kek}: {source}")]
+    Proof {
+        /// The KEK.
+        kek: KekId,
+        /// What is wrong.
+        source: MalformedSealed,
+    },
     /// There is no secret of this name.
     #[error("there is no secret {0}")]
     Missing(SecretName),
@@ -79,6 +87,7 @@ pub enum VaultError {
 pub struct Vault {
     store: Store,
     keyring: Arc<Keyring>,
+    seen: Seen,
 }
 
 impl Vault {
@@ -87,6 +96,7 @@ impl Vault {
         Self {
             store: store.clone(),
             keyring,
+            seen: Seen::default(),
         }
     }
 
@@ -174,23 +184,6 @@ impl Vault {
         Ok(self.store.secrets.put(&name, &sealed).and(passing))
     }
 
-    /// The ids of the KEKs that this process holds.
-    pub fn held_keks(&self) -> Vec<String> {
-        self.keyring.ids().map(ToString::to_string).collect()
-    }
-
-    /// The ids of KEKs that are not at hand, and that seal, or that secrets are sealed under. While there are any, a service
-    /// is not ready.
-    pub async fn missing_keks(&self) -> Result<Vec<String>, StorageError> {
-        let mut due: BTreeSet<String> = self.store.secrets.keks().await?.into_iter().collect();
-        let sealing = self.store.keks.sealing().await?;
-        due.extend(sealing.map(|sealing| sealing.kek.to_string()));
-        for held in self.keyring.ids() {
-            due.remove(held.as_str());
-        }
-        Ok(due.into_iter().collect())
-    }
-
     async fn seal(
         &self,
         name: &str,
@@ -229,9 +222,30 @@ impl Vault {
         &self.store.secrets
     }
 
+    pub(crate) fn keks(&self) -> &Keks {
+        &self.store.keks
+    }
+
+    pub(crate) fn keyring(&self) -> &Keyring {
+        &self.keyring
+    }
+
+    pub(crate) fn store(&self) -> &Store {
+        &self.store
+    }
+
+    pub(crate) fn seen(&self) -> &Seen {
+        &self.seen
+    }
+
+    /// The database's name, which is part of what secrets are bound to.
+    pub(crate) fn database(&self) -> &str {
+        self.store.database().name()
+    }
+
     pub(crate) fn place(&self, name: &str) -> Place {
         Place::new(
-            self.store.database().name(),
+            self.database(),
             SealedSecrets::COLLECTION,
             name,
             SealedSecrets::FIELD,

@@ -17,7 +17,10 @@ const SHARED: &[(&str, &[&str])] = &[
     ("secrets", &["domain"]),
     ("audit", &["domain"]),
     ("pki", &["domain"]),
-    ("signer", &["domain", "pki"]),
+    ("outgoing", &[]),
+    ("pkcs11", &["domain", "secrets"]),
+    ("kek", &["outgoing", "pkcs11", "secrets"]),
+    ("signer", &["domain", "pkcs11", "pki"]),
     (
         "storage",
         &[
@@ -34,13 +37,22 @@ const SHARED: &[(&str, &[&str])] = &[
     ("validation", &["domain", "acme"]),
     ("upstream", &["domain", "acme", "pki"]),
     ("deploy", &["domain", "pki"]),
-    ("forwarding", &["audit"]),
+    ("forwarding", &["audit", "outgoing"]),
     // Of forwarding it takes what a receiver's setting may say.
     ("service-kit", &["domain", "secrets", "trace", "forwarding"]),
     ("migrations", &["domain", "storage"]),
     (
         "data-kit",
-        &["audit", "domain", "storage", "migrations", "service-kit"],
+        &[
+            "audit",
+            "domain",
+            "kek",
+            "pkcs11",
+            "secrets",
+            "storage",
+            "migrations",
+            "service-kit",
+        ],
     ),
     ("backup", &["audit", "domain", "storage", "migrations"]),
     ("supervisor", &[]),

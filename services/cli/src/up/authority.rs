@@ -23,7 +23,7 @@ pub async fn ensure(
     let mut found = store.authorities.find(name).await?;
     if found.is_none() {
         let wanted = name.clone();
-        let make = move || Plan::default().make(wanted, &SystemClock, &mut SystemRng);
+        let make = move || Plan::default().make(wanted, None, &SystemClock, &mut SystemRng);
         let new = spawn_blocking(make).await??;
         found = match new
             .store(store, vault, &mut SystemRng, &Operator::here())

@@ -4,6 +4,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use certfleet_data_kit::{KEK_ANSWERS_WITHIN, keyring, listed};
 use certfleet_storage::Vault;
 use certfleet_supervisor::{Cluster, DataLock, Endpoints, stop_leftovers};
 
@@ -103,14 +104,14 @@ async fn vault(
     settings: &certfleet_service_kit::settings::CliSettings,
     kek_file: &Path,
 ) -> Result<Vault, Failure> {
-    let vault = Vault::new(store, Arc::new(settings.kek.keyring()?));
-    let missing = vault.missing_keks().await?;
-    if missing.is_empty() {
+    let vault = Vault::new(store, Arc::new(keyring(&settings.kek, &settings.pkcs11)?));
+    let away = vault.keks_not_at_hand(KEK_ANSWERS_WITHIN).await?;
+    if away.is_empty() {
         return Ok(vault);
     }
     Err(Failure::new(format!(
         "the data is sealed under another KEK ({}) than {}: put that one back, or begin anew with another --data",
-        missing.join(", "),
+        listed(&away),
         kek_file.display()
     )))
 }

@@ -89,6 +89,7 @@ impl From<VaultError> for HandlerError {
             | VaultError::Seal(_)
             | VaultError::Malformed { .. }
             | VaultError::NotAtHand(_)
+            | VaultError::Proof { .. }
             | VaultError::Missing(_) => Self::Passing(error.to_string()),
         }
     }

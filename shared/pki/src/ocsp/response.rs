@@ -207,5 +207,5 @@ fn verify(
     let key = &responder.public_key().subject_public_key.data;
     algorithm
         .verify(key, data, signature)
-        .map_err(|()| IssueError::SelfCheck("its signature does not verify"))
+        .map_err(|_| IssueError::SelfCheck("its signature does not verify"))
 }

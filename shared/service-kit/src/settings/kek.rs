@@ -1,18 +1,16 @@
 //! `kek`: the key that everything secret in the database is sealed under.
 
 use std::path::PathBuf;
-use std::sync::Arc;
 
-use certfleet_secrets::{
-    DuplicateKek, KekProvider, KekSourceError, Keyring, LocalKek, read_kek_file, read_kek_value,
-};
-use serde::Deserialize;
+use certfleet_secrets::KekSource;
+use serde::{Deserialize, Deserializer};
+use url::Url;
 
 use super::secret_text::SecretText;
 use super::section::{Complaint, Section, require};
-use super::text::{FromText, list};
+use super::text::{FromText, list, parse};
 
-/// The key that everything secret in the database is sealed under: from a file or as a value.
+/// The key that everything secret in the database is sealed under.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Kek {
@@ -20,88 +18,51 @@ pub struct Kek {
     pub file: Option<PathBuf>,
     /// The key itself, 32 bytes as hex or base64.
     pub value: Option<SecretText>,
+    /// Where it is, be it on this machine, in a token or at a service.
+    #[serde(deserialize_with = "if_any")]
+    pub key: Option<KekSource>,
     /// Files with former keys, which still open what is sealed under them.
     pub previous_files: Vec<PathBuf>,
     /// Other keys, such as the next one or a former one: they open what is sealed under them, and seal once they are told to.
     #[serde(deserialize_with = "list")]
     pub others: Vec<KekSource>,
+    /// The file that holds the token for Vault; nobody but its owner may be able to read it. Read for each call.
+    pub vault_token_file: Option<PathBuf>,
+    /// The roots of Vault's certificate, PEM; those of the system without it.
+    pub vault_ca_file: Option<PathBuf>,
+    /// Vault's namespace, where it has any.
+    pub vault_namespace: Option<String>,
+    /// Another endpoint for AWS KMS than the region's own.
+    #[serde(deserialize_with = "if_any")]
+    pub aws_endpoint: Option<Url>,
 }
 
-/// Where a key is.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum KekSource {
-    /// In a file that nobody but its owner can read: `file:/path`.
-    File(PathBuf),
-    /// In a variable of the environment: `env:NAME`.
-    Environment(String),
+fn if_any<'de, D: Deserializer<'de>, T: FromText>(deserializer: D) -> Result<Option<T>, D::Error> {
+    let text = Option::<String>::deserialize(deserializer)?;
+    let read = |text: String| T::from_text(text.trim()).map_err(serde::de::Error::custom);
+    text.map(read).transpose()
 }
 
+/// The error does not repeat it: it may be a key, put in the wrong place.
 impl FromText for KekSource {
-    /// The error does not repeat it: it may be a key, put in the wrong place.
     fn from_text(text: &str) -> Result<Self, String> {
-        let given = |rest: &str| (!rest.is_empty()).then(|| rest.to_owned());
-        let file = text.strip_prefix("file:").and_then(given);
-        let variable = text.strip_prefix("env:").and_then(given);
-        match (file, variable) {
-            (Some(path), _) => Ok(Self::File(path.into())),
-            (_, Some(name)) => Ok(Self::Environment(name)),
-            (None, None) => Err("not a key's place: file:/path or env:NAME is due".to_owned()),
-        }
+        parse(text)
     }
 }
 
-impl KekSource {
-    fn read(&self) -> Result<LocalKek, KeyringError> {
-        match self {
-            Self::File(path) => Ok(read_kek_file(path)?),
-            Self::Environment(name) => {
-                let value = std::env::var(name)
-                    .map(SecretText::new)
-                    .map_err(|_| KeyringError::NoVariable(name.clone()))?;
-                Ok(read_kek_value(value.expose())?)
-            }
-        }
+impl FromText for Url {
+    fn from_text(text: &str) -> Result<Self, String> {
+        let due = || "an https or http URL is due".to_owned();
+        let url = Self::parse(text).map_err(|_| due())?;
+        let plain = matches!(url.scheme(), "https" | "http") && url.has_host();
+        plain.then_some(url).ok_or_else(due)
     }
-}
-
-/// Why there is no keyring.
-#[derive(Debug, thiserror::Error)]
-pub enum KeyringError {
-    /// No key is given.
-    #[error("kek.file or kek.value is required")]
-    NoKek,
-    /// A variable that is to hold one is not set.
-    #[error("kek.others: the variable {0} is not set, or is no text")]
-    NoVariable(String),
-    /// A key cannot be read.
-    #[error(transparent)]
-    Source(#[from] KekSourceError),
-    /// The same key is given twice.
-    #[error(transparent)]
-    Duplicate(#[from] DuplicateKek),
 }
 
 impl Kek {
-    /// Reads the keys.
-    pub fn keyring(&self) -> Result<Keyring, KeyringError> {
-        let current = match (&self.file, &self.value) {
-            (Some(path), _) => read_kek_file(path)?,
-            (None, Some(value)) => read_kek_value(value.expose())?,
-            (None, None) => return Err(KeyringError::NoKek),
-        };
-        let mut previous: Vec<Arc<dyn KekProvider>> = Vec::new();
-        for path in &self.previous_files {
-            previous.push(Arc::new(read_kek_file(path)?));
-        }
-        for source in &self.others {
-            previous.push(Arc::new(source.read()?));
-        }
-        Ok(Keyring::new(Arc::new(current), previous)?)
-    }
-
     /// Whether a current key is given.
     pub(super) fn is_given(&self) -> bool {
-        self.file.is_some() || self.value.is_some()
+        self.file.is_some() || self.value.is_some() || self.key.is_some()
     }
 }
 
@@ -109,10 +70,17 @@ impl Section for Kek {
     const NAME: &'static str = "kek";
 
     fn check(&self) -> Result<(), Complaint> {
+        let given = [
+            self.file.is_some(),
+            self.value.is_some(),
+            self.key.is_some(),
+        ];
+        let given = given.into_iter().filter(|given| *given).count();
+        let doubled = if self.value.is_some() { "value" } else { "key" };
         require(
-            self.file.is_none() || self.value.is_none(),
-            "value",
-            "either kek.file or kek.value is due, not both",
+            given <= 1,
+            doubled,
+            "one of kek.file, kek.value and kek.key is due, not several",
         )
     }
 }

@@ -9,7 +9,7 @@ use super::text::FromText;
 use super::{environment, file};
 
 /// The sections there are.
-pub(super) const SECTIONS: [&str; 16] = [
+pub(super) const SECTIONS: [&str; 17] = [
     "acme",
     "audit",
     "database",
@@ -17,6 +17,7 @@ pub(super) const SECTIONS: [&str; 16] = [
     "limits",
     "log",
     "management",
+    "pkcs11",
     "revocation",
     "scheduler",
     "server",

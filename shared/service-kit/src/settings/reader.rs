@@ -77,7 +77,7 @@ impl Reader {
         let kek: Kek = self.section()?;
         if !kek.is_given() {
             self.faults.push(Fault::Wrong(
-                "kek.file or kek.value is required: set one in the file, or CERTFLEET_KEK_FILE or CERTFLEET_KEK_VALUE"
+                "kek.file, kek.value or kek.key is required: set one in the file, or CERTFLEET_KEK_FILE, CERTFLEET_KEK_VALUE or CERTFLEET_KEK_KEY"
                     .to_owned(),
             ));
             return None;

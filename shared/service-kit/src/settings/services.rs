@@ -2,8 +2,8 @@
 
 use super::reader::{Reader, ServiceSettings};
 use super::{
-    Acme, Audit, Database, Kek, Limits, Log, Management, Revocation, Scheduler, Server, Siem,
-    State, Telemetry, Tls, Validation, Worker,
+    Acme, Audit, Database, Kek, Limits, Log, Management, Pkcs11, Revocation, Scheduler, Server,
+    Siem, State, Telemetry, Tls, Validation, Worker,
 };
 
 /// What every long-running service has.
@@ -78,6 +78,8 @@ pub struct ApiSettings {
     pub database: Database,
     /// The keys that secrets are sealed under.
     pub kek: Kek,
+    /// How tokens are reached.
+    pub pkcs11: Pkcs11,
     /// What it tells ACME clients.
     pub acme: Acme,
     /// How much it lets through.
@@ -93,6 +95,7 @@ impl ServiceSettings for ApiSettings {
         let base = Base::read(reader);
         let (server, tls) = (reader.section(), reader.section());
         let (database, kek, acme) = (reader.section(), reader.kek(), reader.section());
+        let pkcs11 = reader.section();
         let (limits, revocation) = (reader.section(), reader.section());
         let audit = reader.section();
         Some(Self {
@@ -101,6 +104,7 @@ impl ServiceSettings for ApiSettings {
             tls: tls?,
             database: database?,
             kek: kek?,
+            pkcs11: pkcs11?,
             acme: acme?,
             limits: limits?,
             revocation: revocation?,
@@ -122,6 +126,8 @@ pub struct WorkerSettings {
     pub database: Database,
     /// The keys that secrets are sealed under.
     pub kek: Kek,
+    /// How tokens are reached.
+    pub pkcs11: Pkcs11,
     /// How long authorizations last, and the authority's CAA names.
     pub acme: Acme,
     /// Who gets the audit trail.
@@ -137,6 +143,7 @@ impl ServiceSettings for WorkerSettings {
         let base = Base::read(reader);
         let (worker, validation) = (reader.section(), reader.section());
         let (database, kek, acme) = (reader.section(), reader.kek(), reader.section());
+        let pkcs11 = reader.section();
         let (siem, revocation) = (reader.section(), reader.section());
         let audit = reader.section();
         Some(Self {
@@ -145,6 +152,7 @@ impl ServiceSettings for WorkerSettings {
             validation: validation?,
             database: database?,
             kek: kek?,
+            pkcs11: pkcs11?,
             acme: acme?,
             siem: siem?,
             revocation: revocation?,
@@ -194,6 +202,8 @@ pub struct CliSettings {
     pub database: Database,
     /// The keys that secrets are sealed under; asked for only by commands that need them.
     pub kek: Kek,
+    /// How tokens are reached.
+    pub pkcs11: Pkcs11,
     /// The default authority.
     pub acme: Acme,
 }
@@ -202,11 +212,13 @@ impl ServiceSettings for CliSettings {
     fn read(reader: &mut Reader) -> Option<Self> {
         let (log, state) = (reader.section(), reader.section());
         let (database, kek, acme) = (reader.section(), reader.section(), reader.section());
+        let pkcs11 = reader.section();
         Some(Self {
             log: log?,
             state: state?,
             database: database?,
             kek: kek?,
+            pkcs11: pkcs11?,
             acme: acme?,
         })
     }

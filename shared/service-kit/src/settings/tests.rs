@@ -204,7 +204,7 @@ const BAD: [(&str, &str); 32] = [
     ),
     (
         "kek: {file: /k, value: x}",
-        "kek.value (FILE): either kek.file or kek.value",
+        "kek.value (FILE): one of kek.file, kek.value and kek.key",
     ),
     (
         "acme: {default_authority: A B}",
@@ -265,7 +265,7 @@ fn what_is_required_is_named_and_all_faults_are_told_at_once() {
         "tls.mode (FILE)",
         "server.external_url is required: set it in the file, or CERTFLEET_SERVER_EXTERNAL_URL",
         "database.uri is required: set it in the file, or CERTFLEET_DATABASE_URI",
-        "kek.file or kek.value is required",
+        "kek.file, kek.value or kek.key is required",
         "worker.lease (FILE)",
     ] {
         assert!(
@@ -438,6 +438,7 @@ fn the_sample_is_the_defaults_and_has_every_key() {
     };
     check(Acme::NAME, keys_of::<Acme>());
     check(Database::NAME, keys_of::<Database>());
+    check(Pkcs11::NAME, keys_of::<Pkcs11>());
     check(Kek::NAME, keys_of::<Kek>());
     check(Limits::NAME, keys_of::<Limits>());
     check(Log::NAME, keys_of::<Log>());

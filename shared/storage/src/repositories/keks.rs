@@ -4,13 +4,17 @@
 //! has its gates open: the one that seals. A rotation opens the gates of another and closes those, in one transaction. So
 //! what was sealed before a rotation and comes after it is refused, however long its process stood still; and once nothing
 //! is left under a KEK whose gates are closed, nothing ever will be.
+//!
+//! A KEK that is named by its place and not by its content has a **proof** here: something sealed under it, which whatever is
+//! in that place later has to open.
 
 use bson::{Document, doc};
-use certfleet_secrets::KekId;
+use certfleet_secrets::{KekId, Sealed};
 use mongodb::{Collection, Database};
 
 use super::by_id;
 use crate::collections::KEKS;
+use crate::documents::binary;
 use crate::error::{Corrupt, StorageError};
 use crate::group::{Row, Unit, Write};
 
@@ -79,6 +83,32 @@ impl Keks {
             .and(all_gates(&from.kek, false))
     }
 
+    /// What was sealed under this KEK to know it again; none if it was never needed.
+    pub(crate) async fn proof(&self, kek: &KekId) -> Result<Option<Vec<u8>>, StorageError> {
+        let id = proof_id(kek);
+        let Some(found) = self.collection.find_one(by_id(&id)).await? else {
+            return Ok(None);
+        };
+        match found.get_binary_generic("sealed") {
+            Ok(sealed) => Ok(Some(sealed.clone())),
+            Err(_) => Err(Corrupt {
+                collection: KEKS,
+                id,
+                why: "sealed is due".to_owned(),
+            }
+            .into()),
+        }
+    }
+
+    /// The unit that keeps what was sealed under this KEK to know it again; refused as a duplicate if there is something.
+    pub(crate) fn keep_proof(kek: &KekId, sealed: &Sealed) -> Unit {
+        let id = proof_id(kek);
+        Unit::of(Write::Insert {
+            document: doc! { "_id": &id, "sealed": binary(sealed.as_bytes()) },
+            row: Row::new(KEKS, id),
+        })
+    }
+
     /// The unit by which a secret of this name passes a gate of its KEK; too late if they are closed.
     pub fn pass(&self, kek: &KekId, name: &str) -> Unit {
         let sum: u32 = name.bytes().map(u32::from).sum();
@@ -97,6 +127,11 @@ fn all_gates(kek: &KekId, open: bool) -> Unit {
             pipeline: vec![doc! { "$set": { "open": open } }],
         }))
     })
+}
+
+/// The record of what a KEK is known again by.
+pub(crate) fn proof_id(kek: &KekId) -> String {
+    format!("proof/{kek}")
 }
 
 fn gate(kek: &KekId, number: u32) -> Row {

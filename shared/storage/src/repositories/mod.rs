@@ -29,6 +29,7 @@ pub use authorities::{Authorities, AuthorityHealth};
 pub use authorizations::Authorizations;
 pub use certificates::Certificates;
 pub use crls::Crls;
+pub(crate) use keks::proof_id;
 pub use keks::{Keks, Sealing};
 pub use nonces::{NonceSpent, Nonces};
 pub use ocsp_responses::OcspResponses;

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use certfleet_audit::Act;
 use certfleet_backup::{Onto, restore};
+use certfleet_data_kit::{KEK_ANSWERS_WITHIN, keyring};
 use certfleet_storage::Vault;
 use clap::Args;
 use serde::Serialize;
@@ -35,7 +36,7 @@ struct Restored {
 /// Checks every digest, then puts it back.
 pub async fn run(args: &RestoreArgs, config: Option<PathBuf>, out: Output) -> Result<(), Failure> {
     let settings = settings(config)?;
-    let keyring = settings.kek.keyring().ok();
+    let keyring = keyring(&settings.kek, &settings.pkcs11).ok();
     let began = Instant::now();
     let manifest = super::check::whole(&args.file).await?;
     let store = any_store(&settings).await?;
@@ -57,7 +58,12 @@ pub async fn run(args: &RestoreArgs, config: Option<PathBuf>, out: Output) -> Re
     .await?;
     bar.finish_and_clear();
     let missing_keks = match keyring {
-        Some(keyring) => Vault::new(&store, keyring.into()).missing_keks().await?,
+        Some(keyring) => {
+            let away = Vault::new(&store, keyring.into())
+                .keks_not_at_hand(KEK_ANSWERS_WITHIN)
+                .await?;
+            away.into_iter().map(|away| away.kek).collect()
+        }
         None => manifest.keks.clone(),
     };
     let restored = Restored {

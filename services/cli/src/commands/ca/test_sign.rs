@@ -1,16 +1,18 @@
 //! `certfleet ca test-sign`: proof that an authority can sign, with a key and names that are thrown away.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
+use certfleet_data_kit::tokens;
 use certfleet_domain::{
     Authority, AuthorityName, Clock, Identifier, Profile, Serial, SystemClock, SystemRng,
 };
 use certfleet_pki::{
-    CertificateTemplate, CheckedCsr, check_hierarchy, create_csr, issue, within_issuer,
+    CertificateTemplate, CheckedCsr, Signer, check_hierarchy, create_csr, issue, within_issuer,
 };
 use certfleet_secrets::Purpose;
-use certfleet_signer::{InternalKey, KeyAlgorithm};
+use certfleet_signer::{InternalKey, KeyAlgorithm, SigningKey};
 use certfleet_storage::SecretName;
 use serde::Serialize;
 use tokio::task::spawn_blocking;
@@ -29,6 +31,8 @@ const NAME: &str = "test-sign.invalid";
 struct Answer {
     authority: String,
     opened_in_ms: f64,
+    /// Where it is.
+    key: String,
     chain: &'static str,
     profiles: Vec<Trial>,
 }
@@ -53,12 +57,17 @@ pub async fn run(
     let began = Instant::now();
     let secret = SecretName::IssuerKey(authority.issuer.id);
     let secret = vault.require(&secret, Purpose::SignCertificate).await?;
-    let key = InternalKey::from_pkcs8_der(&Zeroizing::new(secret.expose().to_vec()))?;
+    let key = SigningKey::read(
+        &Zeroizing::new(secret.expose().to_vec()),
+        tokens(&settings.pkcs11).as_ref(),
+        Arc::new(SystemClock),
+    )?;
     let opened_in_ms = milliseconds(began.elapsed());
     let answer = spawn_blocking(move || {
         Ok::<_, anyhow::Error>(Answer {
             authority: authority.name.to_string(),
             opened_in_ms,
+            key: key.place(),
             chain: check_chain(&authority, &key)?,
             profiles: authority
                 .profiles
@@ -73,6 +82,7 @@ pub async fn run(
             "{name} signs; its key opened in {:.1} ms and its chain is {}; nothing was stored",
             answer.opened_in_ms, answer.chain
         ));
+        sheet.line(format_args!("its key is {}", answer.key));
         let rows = answer.profiles.iter().map(|trial| {
             [
                 trial.profile.clone(),
@@ -84,7 +94,7 @@ pub async fn run(
     })
 }
 
-fn check_chain(authority: &Authority, key: &InternalKey) -> anyhow::Result<&'static str> {
+fn check_chain(authority: &Authority, key: &dyn Signer) -> anyhow::Result<&'static str> {
     let issuer = &authority.issuer;
     let (root, above) = (&issuer.root, &issuer.intermediates);
     check_hierarchy(root, above, &issuer.certificate, key, SystemClock.now())?;
@@ -92,7 +102,7 @@ fn check_chain(authority: &Authority, key: &InternalKey) -> anyhow::Result<&'sta
 }
 
 /// Signs as a worker does; [`issue`] reads back what it signed and verifies it with the issuer's certificate.
-fn sign(authority: &Authority, profile: &Profile, key: &InternalKey) -> anyhow::Result<Trial> {
+fn sign(authority: &Authority, profile: &Profile, key: &dyn Signer) -> anyhow::Result<Trial> {
     let names = [Identifier::dns(NAME)?];
     let subject = InternalKey::generate(KeyAlgorithm::EcdsaP256)?;
     let csr = CheckedCsr::parse(&create_csr(&names, &subject)?, &names)?;
@@ -131,7 +141,7 @@ mod tests {
     #[test]
     fn a_key_that_is_not_the_issuers_is_found_out() {
         let name = "default".parse().unwrap();
-        let made = Plan::default().make(name, &SystemClock, &mut SystemRng);
+        let made = Plan::default().make(name, None, &SystemClock, &mut SystemRng);
         let authority = made.unwrap().authority;
         let other = InternalKey::generate(KeyAlgorithm::EcdsaP256).unwrap();
         assert!(check_chain(&authority, &other).is_err());

@@ -98,7 +98,7 @@ mod tests {
     use certfleet_signer::KeyAlgorithm;
 
     use super::*;
-    use crate::hierarchy::Plan;
+    use crate::hierarchy::{KeyPlan, Plan};
 
     #[test]
     fn keys_are_named_as_they_are_asked_for() {
@@ -108,11 +108,11 @@ mod tests {
             KeyAlgorithm::Rsa2048,
         ] {
             let plan = Plan {
-                issuer_key: key,
+                issuer_key: KeyPlan::Made(key),
                 ..Plan::default()
             };
             let name = "default".parse().unwrap();
-            let made = plan.make(name, &SystemClock, &mut SystemRng).unwrap();
+            let made = plan.make(name, None, &SystemClock, &mut SystemRng).unwrap();
             let view = AuthorityView::of(&made.authority).unwrap();
             assert_eq!(view.issuer.key, key.name());
             assert!(view.issuer.subject.contains("default Issuer"));

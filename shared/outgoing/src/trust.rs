@@ -11,7 +11,7 @@ use rustls::{ClientConfig, RootCertStore};
 
 /// Whom to trust, and who one is.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(crate) struct Trust {
+pub struct Trust {
     /// The roots, PEM; those of the system if there is none.
     pub roots: Option<PathBuf>,
     /// One's own chain and key, PEM.
@@ -30,7 +30,7 @@ pub enum TrustError {
         why: String,
     },
     /// There are no roots.
-    #[error("the system has no root certificates: siem.ca_file is due")]
+    #[error("the system has no root certificates: a CA file of its own is due in the settings")]
     NoRoots,
     /// They do not fit together.
     #[error("the certificate and its key cannot be used: {0}")]
@@ -38,7 +38,10 @@ pub enum TrustError {
 }
 
 impl Trust {
-    /// TLS 1.2 and 1.3.
+    /// For TLS 1.2 and 1.3.
+    ///
+    /// # Errors
+    /// A file cannot be read, or there is nobody to trust.
     pub fn config(&self) -> Result<ClientConfig, TrustError> {
         let provider = Arc::new(aws_lc_rs::default_provider());
         let config = ClientConfig::builder_with_provider(provider)
@@ -51,6 +54,18 @@ impl Trust {
         let key_text = read(key)?;
         let key = PrivateKeyDer::from_pem_slice(&key_text).map_err(|why| wrong(key, &why))?;
         Ok(config.with_client_auth_cert(chain, key)?)
+    }
+
+    /// For calls that are not to be encrypted, and that never trust anybody.
+    ///
+    /// # Errors
+    /// The library failed.
+    pub fn nobody() -> Result<ClientConfig, TrustError> {
+        let provider = Arc::new(aws_lc_rs::default_provider());
+        Ok(ClientConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()?
+            .with_root_certificates(RootCertStore::empty())
+            .with_no_client_auth())
     }
 
     fn roots(&self) -> Result<RootCertStore, TrustError> {
