@@ -4,13 +4,14 @@
 //! how often. A secret is stored in place of the very bytes that were read, so that of two that seal it anew one does, and
 //! one that stood still meanwhile does nothing.
 
+use std::pin::pin;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use certfleet_crash_points::{CrashPoint, reach};
 use certfleet_domain::SystemRng;
 use certfleet_secrets::{Keyring, Purpose, Sealed};
-use futures_util::{StreamExt, TryStreamExt};
+use futures_util::{StreamExt, TryStreamExt, stream};
 use tokio::time::Instant;
 
 use crate::repositories::{Reseal, StoredSecret};
@@ -20,6 +21,8 @@ use crate::vault::{Vault, VaultError};
 const BATCH: usize = 256;
 /// So many batches are under way at once.
 const AT_ONCE: usize = 4;
+/// So many secrets of a batch are with the KEK at once: one in a token or at a service takes its time for each.
+const ASKED_AT_ONCE: usize = 16;
 
 /// What was sealed anew.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -47,8 +50,12 @@ impl Vault {
             .take_while(|_| std::future::ready(Instant::now() < until))
             .try_for_each_concurrent(AT_ONCE, async |batch| {
                 let mut changes = Vec::with_capacity(batch.len());
-                for before in batch {
-                    match self.anew(&keyring, &before).await {
+                let asked = stream::iter(batch)
+                    .map(|before| async { (self.anew(&keyring, &before).await, before) })
+                    .buffer_unordered(ASKED_AT_ONCE);
+                let mut asked = pin!(asked);
+                while let Some((answer, before)) = asked.next().await {
+                    match answer {
                         Ok(after) => changes.push(Reseal { before, after }),
                         Err(why) => left
                             .lock()

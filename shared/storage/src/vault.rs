@@ -195,8 +195,8 @@ impl Vault {
         Ok(keyring.seal(&place, secret, rng).await?)
     }
 
-    /// The keyring in which the KEK seals that does so in the whole cluster. Where none ever did, it is the first that
-    /// somebody's settings name.
+    /// The keyring in which the KEK seals that does so in the whole cluster, which has just shown that it is the right one.
+    /// Where none ever did, it is the first that somebody's settings name.
     pub(crate) async fn sealing_keyring(&self) -> Result<Keyring, VaultError> {
         let sealing = loop {
             match self.store.keks.sealing().await? {
@@ -204,9 +204,10 @@ impl Vault {
                 None => self.begin().await?,
             }
         };
-        self.keyring
-            .sealing_under(&sealing.kek)
-            .ok_or(VaultError::NotAtHand(sealing.kek))
+        let keyring = self.keyring.sealing_under(&sealing.kek);
+        let keyring = keyring.ok_or_else(|| VaultError::NotAtHand(sealing.kek.clone()))?;
+        self.prove(&sealing.kek).await?;
+        Ok(keyring)
     }
 
     async fn begin(&self) -> Result<(), VaultError> {

@@ -139,6 +139,21 @@ impl SoftHsm {
         self.tool(&make);
     }
 
+    /// Puts a pair there, from PEM (PKCS#8), with an id in hexadecimal digits.
+    pub fn import_pair(&self, label: &str, id: &str, pem: &str) {
+        run(self
+            .command("softhsm2-util")
+            .args(["--import", pem, "--token", Self::TOKEN, "--pin", PIN])
+            .args(["--label", label, "--id", id]));
+    }
+
+    /// Removes both halves of a pair.
+    pub fn delete_pair(&self, label: &str) {
+        for half in ["privkey", "pubkey"] {
+            self.tool(&["--delete-object", "--type", half, "--label", label]);
+        }
+    }
+
     /// Removes a secret key.
     pub fn delete_aes(&self, label: &str) {
         self.tool(&["--delete-object", "--type", "secrkey", "--label", label]);

@@ -16,6 +16,7 @@ mod draining;
 mod fairness;
 mod foreign_kek;
 mod keks;
+mod keys_elsewhere;
 mod limits;
 mod metrics;
 mod orders;

@@ -1,4 +1,5 @@
-//! The KEK changes while certificates are issued, and workers die while they seal anew.
+//! The KEK changes while certificates are issued, and workers die while they seal anew: from one file to another, into a
+//! PKCS#11 token, and back.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -13,6 +14,7 @@ use certfleet_secrets::{
     KekId, Keyring, Place, Purpose, Sealed, Secret, generate_kek_file, read_kek_file,
 };
 use certfleet_system_tests::Plan;
+use certfleet_testkit::SoftHsm;
 use futures_util::TryStreamExt;
 use mongodb::{Client, Collection};
 use serde_json::Value;
@@ -29,6 +31,9 @@ const CLIENTS: usize = 4;
 const WORKERS: u32 = 4;
 const SECRETS: &str = "secrets";
 const SEALED: &str = "sealed";
+/// The label of the KEK in the token, and its place among the KEKs.
+const IN_TOKEN: &str = "kek-1";
+const TOKEN: usize = 2;
 /// A name that no secret of a service has.
 const FILLER: &str = "drill/";
 const POINTS: [CrashPoint; 2] = [CrashPoint::SecretsResealed, CrashPoint::ResealedStored];
@@ -39,8 +44,14 @@ pub(crate) async fn run(setting: Setting) -> Result<Figures> {
     let home = tempfile::tempdir()?;
     let next = home.path().join("next");
     generate_kek_file(&next, &mut SystemRng)?;
-    let others = format!("file:{}", next.display());
-    let mut plan = Plan::new("rotation").with("CERTFLEET_KEK_OTHERS", others);
+    let hsm = SoftHsm::new();
+    hsm.make_aes(IN_TOKEN);
+    let others = format!("file:{},{}", next.display(), SoftHsm::uri(IN_TOKEN));
+    let mut plan = Plan::new("rotation")
+        .with("CERTFLEET_KEK_OTHERS", others)
+        .with("CERTFLEET_PKCS11_MODULE", text(&SoftHsm::module()))
+        .with("CERTFLEET_PKCS11_PIN_FILE", text(&hsm.pin_file()));
+    plan.environment.push(hsm.environment());
     plan.worker = WORKERS;
     let many = setting.scale.of(2_000, 100_000);
     let kills = setting.scale.of(2, 50);
@@ -55,13 +66,20 @@ pub(crate) async fn run(setting: Setting) -> Result<Figures> {
             let rotations = stage.kill_while_rotating(kills).await?;
             figures.add("workers killed while they sealed anew", kills);
             figures.add("rotations begun meanwhile", rotations);
-            // To the end: to the other one, and back.
-            for (kek, what) in [(1, "to the other took"), (0, "back to the first took")] {
+            // To the end, and back.
+            for (kek, what) in [
+                (1, "to the other file took"),
+                (TOKEN, "into the token took"),
+                (0, "back to the first file took"),
+            ] {
                 let began = Instant::now();
                 let answer = stage.rotate(kek, &[])?;
                 ensure!(answer["left"] == 0, "something is left: {answer}");
                 figures.add(what, format!("{:.1} s", began.elapsed().as_secs_f64()));
-                stage.all_open_under(kek, many).await?;
+                ensure!(stage.left(kek).await? == 0, "something is left after all");
+                if kek != TOKEN {
+                    stage.all_open_under(kek, many).await?;
+                }
             }
             figures.add("secrets that are left under another, or do not open", 0);
             let records = load.finish().await?;
@@ -71,12 +89,12 @@ pub(crate) async fn run(setting: Setting) -> Result<Figures> {
         .await
 }
 
-/// The two KEKs, and where secrets lie.
+/// The KEKs, of which two are in files, and where secrets lie.
 struct Stage<'g> {
     ground: &'g Ground,
     secrets: Collection<Document>,
     files: [&'g Path; 2],
-    keks: [KekId; 2],
+    keks: [KekId; 3],
 }
 
 impl<'g> Stage<'g> {
@@ -88,7 +106,11 @@ impl<'g> Stage<'g> {
         Ok(Self {
             ground,
             secrets: database.collection(SECRETS),
-            keks: [id(files[0])?, id(files[1])?],
+            keks: [
+                id(files[0])?,
+                id(files[1])?,
+                format!("pkcs11:{}/{IN_TOKEN}", SoftHsm::TOKEN).parse()?,
+            ],
             files,
         })
     }
@@ -177,6 +199,10 @@ impl<'g> Stage<'g> {
         ensure!(services > 0, "there is no secret of a service");
         Ok(())
     }
+}
+
+fn text(path: &Path) -> String {
+    path.display().to_string()
 }
 
 /// A keyring with the KEK of this file, and no other.

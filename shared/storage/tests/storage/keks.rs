@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use bson::{Bson, doc};
 use certfleet_domain::SystemRng;
-use certfleet_secrets::{KekProvider, Keyring, LocalKek, Purpose, Secret};
+use certfleet_secrets::{
+    DataKey, KekFuture, KekId, KekProvider, Keyring, LocalKek, Purpose, Secret, WrapNonce,
+};
 use certfleet_storage::collections::SECRETS;
 use certfleet_storage::{CommitError, SecretName, Store, Vault, VaultError};
 use tokio::time::Instant;
@@ -203,4 +205,59 @@ async fn one_that_does_not_open_is_named_and_holds_up_no_other() {
         .all(|(name, why)| why.contains(name.as_str()));
     assert!(named, "{:?}", done.left);
     opens(&one, 3).await;
+}
+
+/// A KEK that is named by its place: what lies there is another matter.
+struct InPlace(LocalKek, KekId);
+
+impl KekProvider for InPlace {
+    fn id(&self) -> &KekId {
+        &self.1
+    }
+
+    fn wrap<'a>(
+        &'a self,
+        data_key: &'a DataKey,
+        context: &'a [u8],
+        nonce: WrapNonce,
+    ) -> KekFuture<'a, Vec<u8>> {
+        self.0.wrap(data_key, context, nonce)
+    }
+
+    fn unwrap<'a>(&'a self, wrapped: &'a [u8], context: &'a [u8]) -> KekFuture<'a, DataKey> {
+        self.0.unwrap(wrapped, context)
+    }
+}
+
+#[tokio::test]
+async fn of_several_keys_in_one_place_one_is_the_kek_and_no_other_seals() {
+    let space = space().await;
+    let vaults: Vec<_> = (1..=8)
+        .map(|number| {
+            let id = "token/kek-1".parse().expect("an id");
+            let kek = InPlace(LocalKek::new(&[number; 32]), id);
+            let keyring = Keyring::new(Arc::new(kek), Vec::new()).expect("one");
+            Vault::new(&space.store, Arc::new(keyring))
+        })
+        .collect();
+    let looks = vaults.iter().map(|vault| vault.keks_not_at_hand(AT_ONCE));
+    let looks = futures_util::future::try_join_all(looks).await;
+    let looks = looks.expect("answers");
+    let right: Vec<_> = (0..8).filter(|index| looks[*index].is_empty()).collect();
+    assert_eq!(right.len(), 1, "{looks:?}");
+    let right = right[0];
+    for (index, vault) in vaults.iter().enumerate() {
+        let number = u8::try_from(index).expect("few");
+        if index == right {
+            store_secret(&space, vault, number).await.expect("stored");
+        } else {
+            let (name, secret) = (name(number), secret(number));
+            let refused = vault.insert(&name, &secret, &mut SystemRng).await;
+            assert!(refused.is_err(), "{index}");
+            let why = &looks[index][0];
+            assert_eq!(why.kek, "token/kek-1");
+            assert!(why.why.contains("another key of the same name"), "{why}");
+        }
+    }
+    opens(&vaults[right], u8::try_from(right).expect("few")).await;
 }
