@@ -6,7 +6,7 @@ use std::sync::Arc;
 use certfleet_audit::{Act, Event, Outcome, Sender};
 use certfleet_domain::{
     AuthorityName, Authorization, Certificate, ChallengeId, Clock, EventId, IssuerId, ServerId,
-    SystemRng,
+    SystemRng, Timestamp,
 };
 use certfleet_validation::ValidationError;
 
@@ -51,6 +51,13 @@ impl Recorder {
         let target = format!("authority/{authority}");
         let detail = format!("issuer {issuer}");
         self.event(Act::CreateResponder, target, Outcome::Done, detail)
+    }
+
+    /// The audit trail begins with another entry, because those before it are of before this moment.
+    pub fn trimmed(&self, begins: u64, before: Timestamp) -> Event {
+        let target = format!("audit/{begins}");
+        let detail = format!("entries of before {before}");
+        self.event(Act::TrimAudit, target, Outcome::Done, detail)
     }
 
     /// It is known whether a challenge is met.

@@ -83,6 +83,8 @@ acts! {
     CreateSecret = "secret.create",
     /// Another KEK seals from now on.
     RotateKek = "kek.rotate",
+    /// Entries of the audit trail that were kept for long enough go.
+    TrimAudit = "audit.trim",
 }
 
 impl fmt::Display for Act {

@@ -28,7 +28,7 @@ pub use hash::Hash;
 pub use key::{CheckpointKey, InvalidKey};
 pub use local::{LocalChain, LocalEntry, LocalError};
 pub use log::Head;
-pub use proof::{consistency, inclusion, proves_consistency, proves_inclusion};
+pub use proof::{Leaves, proves_consistency, proves_inclusion};
 pub use signer::CheckpointSigner;
 pub use tree::Frontier;
 pub use verify::{Tampering, Verifier};

@@ -27,6 +27,19 @@ impl Frontier {
         &self.peaks
     }
 
+    /// The root of the full subtree over the leaves from `from` on and before `to`, if that is one of the peaks.
+    pub(crate) fn peak(&self, from: u64, to: u64) -> Option<Hash> {
+        let (mut begin, mut left) = (0, self.size);
+        for peak in &self.peaks {
+            let length = 1 << left.ilog2();
+            if (from, to) == (begin, begin + length) {
+                return Some(*peak);
+            }
+            (begin, left) = (begin + length, left - length);
+        }
+        None
+    }
+
     /// Adds a leaf.
     pub fn push(&mut self, leaf: Hash) {
         let mut hash = leaf;

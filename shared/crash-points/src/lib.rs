@@ -90,6 +90,8 @@ crash_points! {
     RetentionBegun = "retention-begun",
     /// Worker: a step of what has served its time is removed.
     RetentionStepped = "retention-stepped",
+    /// The audit trail begins later, and what is before it is still there.
+    AuditStartMoved = "audit-start-moved",
     /// Worker: events of the audit trail have their numbers; that is not written.
     EventsNumbered = "events-numbered",
     /// Worker: the audit trail's end is signed; that is not kept.

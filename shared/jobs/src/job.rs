@@ -116,6 +116,9 @@ pub enum Job {
         authorizations_before: i64,
         /// For how many seconds jobs are kept after they finished.
         jobs_for: u64,
+        /// Entries of the audit trail of before this moment, in Unix seconds, go; without it, none.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        audit_before: Option<i64>,
     },
 }
 

@@ -34,7 +34,7 @@ pub mod tx;
 mod vault;
 
 pub use at_hand::NotAtHand;
-pub use audit::{AuditLog, Block, Forwarded, Sequenced, SignedCheckpoint};
+pub use audit::{AuditLog, Block, Forwarded, MayGo, Sequenced, SignedCheckpoint, Trimmed};
 pub use connect::ConnectSettings;
 pub use error::{CommitError, Corrupt, StorageError};
 pub use group::{Unit, Witness};

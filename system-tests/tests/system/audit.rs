@@ -123,7 +123,9 @@ async fn each_act_is_on_record_and_whoever_changes_the_record_is_found_out() -> 
     let servers = trail.says(&["list-servers"])?;
     ensure!(servers.contains("worker"), "{servers}");
 
-    tampering_is_found_out(&trail, &held, kept, key).await
+    let later = what_was_kept_for_long_enough_goes(&trail, kept).await?;
+    let later = later.to_str().context("a path")?;
+    tampering_is_found_out(&trail, &held, later, key).await
 }
 
 fn keep(trail: &Trail, name: &str) -> Result<PathBuf> {
@@ -169,6 +171,55 @@ fn proofs_hold(trail: &Trail, kept: &str) -> Result<()> {
     Ok(())
 }
 
+/// Gives a checkpoint of what is left.
+async fn what_was_kept_for_long_enough_goes(trail: &Trail, kept: &str) -> Result<PathBuf> {
+    // Receivers of other tests are gone, and would hold it up.
+    let state = trail.raw.collection::<Document>("audit_state");
+    let receivers = doc! { "_id": { "$regex": "^forwarded/" } };
+    state.delete_many(receivers).await?;
+    let trim = ["trim", "--before", "2100-01-01T00:00:00Z"];
+    let said = refused(&trail.audit(&trim)?)?;
+    ensure!(said.contains("nothing was done"), "{said}");
+    let said = trail.says(&[&trim[..], &["--yes", "--json"]].concat())?;
+    let gone: Value = serde_json::from_str(&said)?;
+    let begins = gone["begins"].as_i64().context("no number")?;
+    ensure!(begins > 0 && gone["gone"] == begins, "{gone}");
+    trail.until("audit.trim").await?;
+    let whole: Value = serde_json::from_str(&trail.says(&["verify", "--json"])?)?;
+    ensure!(whole["begins"] == begins, "{whole}");
+    let said = refused(&trail.audit(&["verify", "--checkpoint", kept])?)?;
+    ensure!(said.contains(&format!("from entry {begins} on")), "{said}");
+    trail.says(&["prove", "--entry", &begins.to_string()])?;
+    refused(&trail.audit(&["prove", "--entry", &(begins - 1).to_string()])?)?;
+
+    // More of it goes, and nobody says so.
+    let checkpoints = trail.raw.collection::<Document>("audit_checkpoints");
+    let newest = checkpoints
+        .find_one(doc! {})
+        .sort(doc! { "_id": -1 })
+        .await?;
+    let mut newest = newest.context("nothing is signed")?;
+    newest.remove("_id");
+    newest.remove("note");
+    let start = doc! { "_id": "start" };
+    let before = state.find_one(start.clone()).await?.context("no start")?;
+    state
+        .update_one(start.clone(), doc! { "$set": newest })
+        .await?;
+    trail.is_found_out(&[], "it is not on record")?;
+    let nowhere = doc! { "$set": { "size": begins + 1 } };
+    state.replace_one(start.clone(), before.clone()).await?;
+    state.update_one(start.clone(), nowhere).await?;
+    trail.is_found_out(&[], "")?;
+    state.replace_one(start, before).await?;
+    trail.says(&["verify"])?;
+    let on = ["maintenance", "on", "--reason", "audit"];
+    succeeded(&trail.cluster.certfleet(&on)?)?;
+    succeeded(&trail.cluster.certfleet(&["maintenance", "off"])?)?;
+    trail.until("maintenance.end").await?;
+    keep(trail, "later.checkpoint")
+}
+
 async fn tampering_is_found_out(
     trail: &Trail,
     held: &Database,
@@ -181,12 +232,14 @@ async fn tampering_is_found_out(
     let at = doc! { "_id": first.get("_id").context("an id")? };
 
     // An entry is changed.
+    let number = first.get_i64("_id")?;
     let line = first.get_array("events")?[0].as_str().context("a line")?;
     let changed = line.replace("\"done\"", "\"refused\"");
     ensure!(changed != line, "{line}");
     set(trail, &at, "events.0", changed).await?;
-    trail.is_found_out(&[], "entry 0 was changed")?;
-    trail.is_found_out(&["--checkpoint", kept], "entry 0 was changed")?;
+    let why = format!("entry {number} was changed");
+    trail.is_found_out(&[], &why)?;
+    trail.is_found_out(&["--checkpoint", kept], &why)?;
     set(trail, &at, "events.0", 7).await?;
     trail.is_found_out(&[], "audit_log")?;
     set(trail, &at, "events.0", line).await?;

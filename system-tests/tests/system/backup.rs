@@ -16,6 +16,7 @@ use certfleet_testkit::{mongo_uri, tools_directory};
 use mongodb::{Client, Collection};
 use rand::RngCore as _;
 use serde_json::Value;
+use tokio::sync::watch;
 use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 
@@ -76,16 +77,20 @@ fn text(path: &Path) -> &str {
 }
 
 /// One order after the other, until told to stop. Gives how many.
-async fn issue_until(cluster: &Cluster, stop: &CancellationToken) -> Result<usize> {
+/// Issues until it is to stop; tells how many there are so far.
+async fn issue_until(
+    cluster: &Cluster,
+    stop: &CancellationToken,
+    told: &watch::Sender<usize>,
+) -> Result<()> {
     let acme = cluster.acme().await?;
     let account = acme.new_account().await?;
-    let mut done = 0;
     while !stop.is_cancelled() {
         acme.issue(&account, &[&fresh_name("backup")], cluster.answers())
             .await?;
-        done += 1;
+        told.send_modify(|done| *done += 1);
     }
-    Ok(done)
+    Ok(())
 }
 
 /// What is in the archive besides the product's own data, so that it has several chunks.
@@ -116,16 +121,19 @@ async fn a_backup_of_a_busy_cluster_comes_back_whole_though_the_restore_is_kille
     fill(&cluster, 40).await?;
 
     let stop = CancellationToken::new();
+    let (told, mut issued) = watch::channel(0);
     let created = async {
-        // Some are done when it begins.
-        sleep(Duration::from_secs(2)).await;
+        // Some are done when it begins, and more when it ends.
+        issued.wait_for(|issued| *issued >= 3).await?;
         let created = tokio::task::block_in_place(|| backup(&cluster, &file));
+        let before = *issued.borrow_and_update();
+        issued.wait_for(|issued| *issued > before).await?;
         stop.cancel();
         created
     };
-    let (issued, created) = tokio::join!(issue_until(&cluster, &stop), created);
-    let (issued, created) = (issued?, created?);
-    ensure!(issued > 3, "nothing went on meanwhile");
+    let (went_on, created) = tokio::join!(issue_until(&cluster, &stop, &told), created);
+    went_on?;
+    let created = created?;
     let why = refused(&cluster.certfleet(&["backup", "create", text(&file)])?)?;
     ensure!(why.contains("is there already"), "{why}");
     let checked = json(&cluster.certfleet(&["backup", "check", text(&file), "--json"])?)?;

@@ -16,6 +16,9 @@ pub mod kek;
 pub mod limits;
 pub mod maintenance;
 
+use certfleet_domain::Timestamp;
+use time::format_description::well_known::Rfc3339;
+
 use crate::cli::{Cli, Command};
 use crate::failure::Failure;
 use crate::output::Output;
@@ -43,4 +46,10 @@ pub async fn run(cli: Cli) -> Result<(), Failure> {
         Command::Maintenance(command) => maintenance::run(command, config, out).await,
         Command::Completion { shell } => completion::print(shell),
     }
+}
+
+/// A time on the command line (RFC 3339).
+pub fn parse_moment(text: &str) -> Result<Timestamp, String> {
+    Timestamp::parse(text, &Rfc3339)
+        .map_err(|_| "a time such as 2026-11-26T12:00:00Z is due".to_owned())
 }

@@ -11,6 +11,7 @@ use crate::slot::Slot;
 pub fn duty(settings: &Scheduler) -> Duty {
     let (orders, authorizations) = (settings.retain_orders, settings.retain_authorizations);
     let jobs_for = settings.retain_jobs.as_secs();
+    let audit = settings.retain_audit;
     Duty {
         name: "retention",
         every: Duration::from_secs(60),
@@ -20,6 +21,7 @@ pub fn duty(settings: &Scheduler) -> Duty {
             orders_before: before(due, orders),
             authorizations_before: before(due, authorizations),
             jobs_for,
+            audit_before: audit.map(|time| before(due, time)),
         }),
     }
 }
@@ -40,6 +42,7 @@ mod tests {
             retain_orders: Duration::from_secs(1000),
             retain_authorizations: Duration::MAX,
             retain_jobs: Duration::from_secs(7),
+            retain_audit: Some(Duration::from_secs(3000)),
             ..Scheduler::default()
         };
         let due = Timestamp::UNIX_EPOCH + Duration::from_secs(5000);
@@ -51,6 +54,7 @@ mod tests {
             orders_before: 4000,
             authorizations_before: 0,
             jobs_for: 7,
+            audit_before: Some(2000),
         };
         assert_eq!(job, expected);
     }

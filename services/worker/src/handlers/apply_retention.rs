@@ -1,8 +1,10 @@
 //! Removes what has served its time, in small steps, one after the other as long as there is more.
 
+use certfleet_audit::Head;
 use certfleet_crash_points::{CrashPoint, reach};
+use certfleet_domain::Timestamp;
 use certfleet_jobs::{Lease, Progress};
-use certfleet_storage::{Keep, Unit};
+use certfleet_storage::{Keep, MayGo, Trimmed, Unit};
 
 use super::{HandlerError, Handlers};
 
@@ -11,6 +13,7 @@ impl Handlers {
         &self,
         lease: &Lease,
         keep: Keep,
+        audit_before: Option<Timestamp>,
     ) -> Result<(), HandlerError> {
         reach(CrashPoint::RetentionBegun);
         let retention = self.store.retention();
@@ -40,8 +43,34 @@ impl Handlers {
                 return Err(HandlerError::LostLease);
             }
             if !removed.more() {
-                return self.finish(lease, Unit::default()).await;
+                break;
             }
         }
+        if let Some(before) = audit_before {
+            self.trim_audit(before).await?;
+        }
+        self.finish(lease, Unit::default()).await
+    }
+
+    /// What a receiver of the audit trail does not have yet stays, however old it is.
+    async fn trim_audit(&self, before: Timestamp) -> Result<(), HandlerError> {
+        let audit = self.store.audit();
+        let below = match self.siem.forwarding() {
+            Some(_) => audit.forwarded(&self.siem.name).await?.next,
+            None => u64::MAX,
+        };
+        let may_go = MayGo { before, below };
+        let record = |start: &Head| self.recorder.trimmed(start.size(), before);
+        match audit.trim(may_go, record).await? {
+            Trimmed::Nothing => {}
+            Trimmed::To(begins) => tracing::info!(begins, "the audit trail begins later"),
+            Trimmed::Refused(why) => {
+                tracing::error!(
+                    why,
+                    "the audit trail is not what was signed: nothing of it is removed"
+                );
+            }
+        }
+        Ok(())
     }
 }

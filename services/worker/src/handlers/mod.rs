@@ -142,6 +142,7 @@ impl Handlers {
                     orders_before,
                     authorizations_before,
                     jobs_for,
+                    audit_before,
                     ..
                 } => {
                     let keep = Keep {
@@ -150,7 +151,8 @@ impl Handlers {
                         authorizations_since: moment(*authorizations_before)?,
                         jobs: Duration::from_secs(*jobs_for),
                     };
-                    self.apply_retention(lease, keep).await
+                    let audit_before = audit_before.map(moment).transpose()?;
+                    self.apply_retention(lease, keep, audit_before).await
                 }
             };
             match done {

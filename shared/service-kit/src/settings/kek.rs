@@ -3,12 +3,12 @@
 use std::path::PathBuf;
 
 use certfleet_secrets::KekSource;
-use serde::{Deserialize, Deserializer};
+use serde::Deserialize;
 use url::Url;
 
 use super::secret_text::SecretText;
 use super::section::{Complaint, Section, require};
-use super::text::{FromText, list, parse};
+use super::text::{FromText, if_any, list, parse};
 
 /// The key that everything secret in the database is sealed under.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
@@ -35,12 +35,6 @@ pub struct Kek {
     /// Another endpoint for AWS KMS than the region's own.
     #[serde(deserialize_with = "if_any")]
     pub aws_endpoint: Option<Url>,
-}
-
-fn if_any<'de, D: Deserializer<'de>, T: FromText>(deserializer: D) -> Result<Option<T>, D::Error> {
-    let text = Option::<String>::deserialize(deserializer)?;
-    let read = |text: String| T::from_text(text.trim()).map_err(serde::de::Error::custom);
-    text.map(read).transpose()
 }
 
 /// The error does not repeat it: it may be a key, put in the wrong place.

@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde::Deserialize;
 
 use super::section::{Complaint, Section, require};
-use super::text::text;
+use super::text::{if_any, text};
 
 /// Who leads, and how long what is finished is kept.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
@@ -26,6 +26,9 @@ pub struct Scheduler {
     /// How long jobs are kept after they end.
     #[serde(deserialize_with = "text")]
     pub retain_jobs: Duration,
+    /// How long entries of the audit trail are kept; without it, for ever.
+    #[serde(deserialize_with = "if_any")]
+    pub retain_audit: Option<Duration>,
 }
 
 impl Default for Scheduler {
@@ -37,6 +40,7 @@ impl Default for Scheduler {
             retain_orders: days(90),
             retain_authorizations: days(90),
             retain_jobs: days(7),
+            retain_audit: None,
         }
     }
 }

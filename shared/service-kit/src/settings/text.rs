@@ -17,6 +17,15 @@ pub(super) fn text<'de, D: Deserializer<'de>, T: FromText>(deserializer: D) -> R
     T::from_text(String::deserialize(deserializer)?.trim()).map_err(Error::custom)
 }
 
+/// For `#[serde(deserialize_with)]`: one value, or none.
+pub(super) fn if_any<'de, D: Deserializer<'de>, T: FromText>(
+    deserializer: D,
+) -> Result<Option<T>, D::Error> {
+    let text = Option::<String>::deserialize(deserializer)?;
+    let read = |text: String| T::from_text(text.trim()).map_err(Error::custom);
+    text.map(read).transpose()
+}
+
 /// For `#[serde(deserialize_with)]`: a list of values.
 pub(super) fn list<'de, D: Deserializer<'de>, T: FromText>(
     deserializer: D,

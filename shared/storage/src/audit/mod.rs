@@ -12,6 +12,7 @@ mod read;
 pub(crate) mod recorded;
 mod sequence;
 mod state;
+mod trim;
 
 use bson::Document;
 use mongodb::{Collection, Database};
@@ -20,6 +21,7 @@ pub use forwarded::Forwarded;
 pub use read::Block;
 pub use sequence::Sequenced;
 pub use state::SignedCheckpoint;
+pub use trim::{MayGo, Trimmed};
 
 use crate::collections::{AUDIT_CHECKPOINTS, AUDIT_LOG, AUDIT_OUTBOX, AUDIT_STATE};
 use crate::metrics::Metrics;

@@ -81,6 +81,16 @@ impl AuditLog {
         }
     }
 
+    /// The events that have no number yet.
+    pub async fn waiting_events(&self) -> Result<Vec<String>, StorageError> {
+        let mut found = self.outbox().find(doc! {}).await?;
+        let mut events = Vec::new();
+        while let Some(document) = found.try_next().await? {
+            events.extend(lines(&document)?.map(str::to_owned));
+        }
+        Ok(events)
+    }
+
     /// How many documents of events have no number yet.
     pub async fn waiting(&self) -> Result<u64, StorageError> {
         Ok(self.outbox().count_documents(doc! {}).await?)

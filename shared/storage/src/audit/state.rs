@@ -10,6 +10,7 @@ use crate::documents::binary;
 use crate::error::{Corrupt, StorageError, is_duplicate_key};
 
 pub(super) const HEAD: &str = "head";
+pub(super) const START: &str = "start";
 const KEY: &str = "key";
 
 /// A checkpoint as it was signed, with what is needed to go on from it.
@@ -24,7 +25,16 @@ pub struct SignedCheckpoint {
 impl AuditLog {
     /// Where the log ends.
     pub async fn head(&self) -> Result<Head, StorageError> {
-        let found = self.state().find_one(doc! { "_id": HEAD }).await?;
+        self.one_end(HEAD).await
+    }
+
+    /// Where the log begins: at 0, or behind what was kept for long enough.
+    pub async fn start(&self) -> Result<Head, StorageError> {
+        self.one_end(START).await
+    }
+
+    async fn one_end(&self, which: &str) -> Result<Head, StorageError> {
+        let found = self.state().find_one(doc! { "_id": which }).await?;
         Ok(match found {
             None => Head::default(),
             Some(document) => head_of(&document, AUDIT_STATE)?,
@@ -85,19 +95,25 @@ impl AuditLog {
         Ok(found.as_ref().map(signed).transpose()?)
     }
 
+    /// The next checkpoints of more entries than `size`, the shortest first.
+    pub(super) async fn next_checkpoints(
+        &self,
+        size: u64,
+        most: i64,
+    ) -> Result<Vec<SignedCheckpoint>, StorageError> {
+        let checkpoints = self.checkpoints();
+        let found = checkpoints.find(doc! { "_id": { "$gt": whole(size) } });
+        let found = found.sort(doc! { "_id": 1 }).limit(most).await?;
+        let found: Vec<Document> = found.try_collect().await?;
+        Ok(found.iter().map(signed).collect::<Result<_, _>>()?)
+    }
+
     /// All checkpoints of more entries than `size`, the shortest first.
     pub async fn checkpoints_after(
         &self,
         size: u64,
     ) -> Result<Vec<SignedCheckpoint>, StorageError> {
-        let found: Vec<Document> = self
-            .checkpoints()
-            .find(doc! { "_id": { "$gt": whole(size) } })
-            .sort(doc! { "_id": 1 })
-            .await?
-            .try_collect()
-            .await?;
-        Ok(found.iter().map(signed).collect::<Result<_, _>>()?)
+        self.next_checkpoints(size, 0).await
     }
 }
 

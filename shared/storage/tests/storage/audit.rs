@@ -2,11 +2,13 @@
 //! numbers them.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
-use certfleet_audit::{CheckpointSigner, Head, Verifier};
+use certfleet_audit::{Act, Checkpoint, CheckpointSigner, Event, Head, Sender, Verifier};
+use certfleet_domain::{Clock as _, SystemClock};
 use certfleet_jobs::JobKind;
-use certfleet_storage::collections::{AUDIT_LOG, AUDIT_OUTBOX, AUDIT_STATE};
-use certfleet_storage::{CommitError, Sequenced, Store};
+use certfleet_storage::collections::{AUDIT_CHECKPOINTS, AUDIT_LOG, AUDIT_OUTBOX, AUDIT_STATE};
+use certfleet_storage::{CommitError, MayGo, Sequenced, Store, Trimmed};
 use futures_util::TryStreamExt;
 use futures_util::future::join_all;
 use mongodb::bson::oid::ObjectId;
@@ -15,7 +17,7 @@ use mongodb::bson::{Document, doc};
 use crate::jobs::job;
 use tokio::time::sleep;
 
-use crate::support::{PATIENCE, Space, event, space};
+use crate::support::{PATIENCE, Space, event, server_id, space};
 
 /// Does something that is put on record; gives the record.
 async fn act(store: &Store) -> String {
@@ -312,4 +314,167 @@ async fn after_trouble_a_receiver_gets_again_what_it_may_have_had_in_memory() {
     let told = audit.forwarded("siem").await.expect("an answer");
     assert_eq!((told.next, told.trouble), (20, None));
     assert_eq!(audit.receivers().await.expect("an answer"), ["siem"]);
+}
+
+/// A log's key, and what it signs of the log as it is now.
+struct Signs(CheckpointSigner);
+
+impl Signs {
+    async fn new(store: &Store) -> Self {
+        let secret = CheckpointSigner::generate().expect("a key");
+        let signer = CheckpointSigner::new("certfleet/test", &secret).expect("a signer");
+        let kept = store.audit().keep_key(&signer.key()).await;
+        kept.expect("kept");
+        Self(signer)
+    }
+
+    async fn sign(&self, store: &Store) -> u64 {
+        let audit = store.audit();
+        let head = audit.head().await.expect("a head");
+        let kept = audit.keep_checkpoint(&self.0.sign(&head), &head).await;
+        kept.expect("kept");
+        head.size()
+    }
+}
+
+/// So many acts, numbered and signed; gives how many there are by then.
+async fn acts(store: &Store, signs: &Signs, many: usize) -> u64 {
+    for _ in 0..many {
+        act(store).await;
+    }
+    sequence_all(store).await;
+    signs.sign(store).await
+}
+
+fn all() -> MayGo {
+    MayGo {
+        before: SystemClock.now() + Duration::from_secs(3600),
+        below: u64::MAX,
+    }
+}
+
+async fn trim(store: &Store, may_go: MayGo) -> Trimmed {
+    let record = |start: &Head| {
+        let sender = Sender::service(server_id(), "worker");
+        let target = format!("audit/{}", start.size());
+        Event::new(&sender, Act::TrimAudit, target, &SystemClock)
+    };
+    let trimmed = store.audit().trim(may_go, record).await;
+    trimmed.expect("an answer")
+}
+
+/// What is kept is one chain from the start, for which a checkpoint vouches, to the head.
+async fn is_whole(store: &Store, signs: &Signs) -> u64 {
+    let audit = store.audit();
+    let start = audit.start().await.expect("a start");
+    if start.size() > 0 {
+        let vouches = audit.checkpoint(start.size()).await.expect("an answer");
+        let note = vouches.expect("a checkpoint").note;
+        let opened = Checkpoint::open(&note, &signs.0.key()).expect("signed");
+        assert_eq!(opened, Checkpoint::of("certfleet/test", &start));
+    }
+    let begin = start.size();
+    let mut verifier = Verifier::new(start, []);
+    let mut blocks = audit.blocks_from(begin).await.expect("a log");
+    while let Some(block) = blocks.try_next().await.expect("a block") {
+        if block.first >= begin {
+            let entries = block.events.iter().map(String::as_bytes);
+            let taken = verifier.take(block.first, entries, &block.links);
+            taken.expect("what follows");
+        }
+    }
+    let head = audit.head().await.expect("a head");
+    verifier.end(&head).expect("the end");
+    begin
+}
+
+#[tokio::test]
+async fn whole_ranges_between_checkpoints_go_and_no_more() {
+    let space = space().await;
+    let store = &space.store;
+    assert_eq!(trim(store, all()).await, Trimmed::Nothing);
+    let signs = Signs::new(store).await;
+    assert_eq!(acts(store, &signs, 5).await, 5);
+    assert_eq!(acts(store, &signs, 4).await, 9);
+    sleep(Duration::from_millis(5)).await;
+    let between = SystemClock.now();
+    assert_eq!(acts(store, &signs, 3).await, 12);
+
+    // Nothing is so old; somebody has but a part of the second; and then the second, too.
+    let before = |before| MayGo { before, ..all() };
+    let long_ago = before(between - Duration::from_secs(3600));
+    assert_eq!(trim(store, long_ago).await, Trimmed::Nothing);
+    let below = MayGo {
+        below: 8,
+        ..before(between)
+    };
+    assert_eq!(trim(store, below).await, Trimmed::To(5));
+    assert_eq!(is_whole(store, &signs).await, 5);
+    assert_eq!(trim(store, before(between)).await, Trimmed::To(9));
+    assert_eq!(trim(store, before(between)).await, Trimmed::Nothing);
+    assert_eq!(is_whole(store, &signs).await, 9);
+    assert_eq!(count(&space, AUDIT_LOG).await, 1);
+
+    // Both are on record; what is not signed stays.
+    sequence_all(store).await;
+    assert_eq!(store.audit().head().await.expect("a head").size(), 14);
+    assert_eq!(trim(store, all()).await, Trimmed::To(12));
+    assert_eq!(trim(store, all()).await, Trimmed::Nothing);
+    assert_eq!(is_whole(store, &signs).await, 12);
+}
+
+#[tokio::test]
+async fn what_is_not_what_was_signed_stays() {
+    let space = space().await;
+    let store = &space.store;
+    let signs = Signs::new(store).await;
+    acts(store, &signs, 5).await;
+    acts(store, &signs, 4).await;
+    let log = space.raw(AUDIT_LOG);
+    let second = doc! { "_id": 5_i64 };
+    let forged = doc! { "$set": { "events.0": "{\"at\":\"2020-01-01T00:00:00Z\"}" } };
+    log.update_one(second, forged).await.expect("forged");
+    let refused = trim(store, all()).await;
+    assert_eq!(
+        refused,
+        Trimmed::Refused("entry 5 was changed, replaced or moved".to_owned())
+    );
+    // A checkpoint that the key has not signed is no reason to remove anything either.
+    let checkpoints = space.raw(AUDIT_CHECKPOINTS);
+    let forged = doc! { "$set": { "note": "x" } };
+    let first = doc! { "_id": 5_i64 };
+    checkpoints.update_one(first, forged).await.expect("forged");
+    let refused = trim(store, all()).await;
+    assert!(matches!(refused, Trimmed::Refused(_)), "{refused:?}");
+    assert_eq!(count(&space, AUDIT_LOG).await, 2);
+    assert_eq!(store.audit().start().await.expect("a start").size(), 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_several_that_let_go_at_once_one_is_on_record_and_the_next_ends_what_one_left() {
+    let space = space().await;
+    let store = &space.store;
+    let signs = Signs::new(store).await;
+    acts(store, &signs, 5).await;
+    let first: Vec<Document> = space
+        .raw(AUDIT_LOG)
+        .find(doc! {})
+        .await
+        .expect("a log")
+        .try_collect()
+        .await
+        .expect("blocks");
+    let others = join_all((0..8).map(|_| space.another())).await;
+    let trimmed = join_all(others.iter().map(|store| trim(store, all()))).await;
+    let done = trimmed.iter().filter(|one| **one == Trimmed::To(5));
+    assert_eq!(done.count(), 1, "{trimmed:?}");
+    assert_eq!(count(&space, AUDIT_OUTBOX).await, 1);
+
+    // As if it had died before it removed anything.
+    let log = space.raw(AUDIT_LOG);
+    log.insert_many(&first).await.expect("put back");
+    assert_eq!(trim(store, all()).await, Trimmed::Nothing);
+    assert_eq!(count(&space, AUDIT_LOG).await, 0);
+    acts(store, &signs, 3).await;
+    assert_eq!(is_whole(store, &signs).await, 5);
 }

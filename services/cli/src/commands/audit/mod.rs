@@ -5,6 +5,7 @@ mod local;
 mod prove;
 mod reading;
 mod servers;
+mod trim;
 mod verify;
 
 use std::path::PathBuf;
@@ -38,6 +39,8 @@ pub enum AuditCommand {
     Key,
     /// Print the proof that an entry is in the log, or that the log begins as a checkpoint says.
     Prove(prove::ProveArgs),
+    /// Let go entries that were kept for long enough; what is left is verified and proven as before.
+    Trim(trim::TrimArgs),
 }
 
 /// Carries out an `audit` command.
@@ -58,6 +61,7 @@ pub async fn run(
             Output::raw(&format!("{}\n", key.ok_or_else(nothing_signed)?))
         }
         AuditCommand::Prove(args) => prove::run(&store().await?, &args).await,
+        AuditCommand::Trim(args) => trim::run(&store().await?, &args, out).await,
     }
 }
 

@@ -2,12 +2,12 @@
 
 use std::path::{Path, PathBuf};
 
-use certfleet_audit::{Checkpoint, Hash, consistency, inclusion};
+use certfleet_audit::{Checkpoint, Hash, Leaves};
 use certfleet_storage::Store;
 use clap::Args;
 
 use super::nothing_signed;
-use super::reading::{Held, read_all};
+use super::reading::{Begin, Held, read_all};
 use crate::failure::Failure;
 use crate::output::Output;
 
@@ -23,29 +23,21 @@ pub struct ProveArgs {
     extends: Option<PathBuf>,
 }
 
-/// Prints the proof against the last signed checkpoint. Reads, and verifies, the whole log up to it.
+/// Prints the proof against the last signed checkpoint. Reads, and verifies, all of the log that is kept.
 pub async fn run(store: &Store, args: &ProveArgs) -> Result<(), Failure> {
     let audit = store.audit();
     let key = audit.key().await?.ok_or_else(nothing_signed)?;
     let last = audit.last_checkpoint().await?.ok_or_else(nothing_signed)?;
-    let held = Held::read(store, &key, 0).await?;
-    let mut leaves = Vec::new();
-    read_all(
-        store,
-        certfleet_audit::Head::default(),
-        held.signed,
-        &held.head,
-        |block| {
-            leaves.extend(
-                block
-                    .events
-                    .iter()
-                    .map(|event| Hash::leaf(event.as_bytes())),
-            );
-        },
-    )
+    let start = Begin::of_log(store, &key).await?;
+    let held = Held::read(store, &key, start.head.size()).await?;
+    let mut leaves = Leaves::after(start.head.tree.clone());
+    read_all(store, &start, held.signed, &held.head, |block| {
+        for event in &block.events {
+            leaves.push(Hash::leaf(event.as_bytes()));
+        }
+    })
     .await?;
-    leaves.truncate(usize::try_from(last.head.size()).unwrap_or(usize::MAX));
+    leaves.truncate(last.head.size());
     let text = match (args.entry, &args.extends) {
         (Some(number), _) => of_entry(&leaves, number)?,
         (None, Some(path)) => of_beginning(&leaves, path, &key)?,
@@ -54,10 +46,9 @@ pub async fn run(store: &Store, args: &ProveArgs) -> Result<(), Failure> {
     Output::raw(&format!("{text}\n{}", last.note))
 }
 
-fn of_entry(leaves: &[Hash], number: u64) -> Result<String, Failure> {
-    let proof = usize::try_from(number)
-        .ok()
-        .and_then(|index| inclusion(leaves, index))
+fn of_entry(leaves: &Leaves, number: u64) -> Result<String, Failure> {
+    let proof = leaves
+        .inclusion(number)
         .ok_or_else(|| Failure::not_found("signed entry", number))?;
     Ok(format!(
         "c2sp.org/tlog-proof@v1\nindex {number}\n{}",
@@ -66,7 +57,7 @@ fn of_entry(leaves: &[Hash], number: u64) -> Result<String, Failure> {
 }
 
 fn of_beginning(
-    leaves: &[Hash],
+    leaves: &Leaves,
     path: &Path,
     key: &certfleet_audit::CheckpointKey,
 ) -> Result<String, Failure> {
@@ -74,9 +65,8 @@ fn of_beginning(
         .map_err(|error| Failure::Invalid(format!("{}: {error}", path.display())))?;
     let old = Checkpoint::open(&text, key)
         .map_err(|error| Failure::Tampered(format!("{}: {error}", path.display())))?;
-    let proof = usize::try_from(old.size)
-        .ok()
-        .and_then(|size| consistency(leaves, size))
+    let proof = leaves
+        .consistency(old.size)
         .ok_or_else(|| Failure::not_found("signed log of this many entries:", old.size))?;
     Ok(format!("old {}\n{}", old.size, lines(&proof)))
 }

@@ -6,7 +6,7 @@ use certfleet_storage::Store;
 use serde::{Deserialize, Serialize};
 
 use super::nothing_signed;
-use super::reading::{Held, read_all};
+use super::reading::{Begin, Held, read_all};
 use crate::failure::Failure;
 use crate::output::Output;
 
@@ -28,13 +28,13 @@ struct Server {
     alive: bool,
 }
 
-/// Reads, and verifies, the whole log.
+/// Reads, and verifies, all of the log that is kept.
 pub async fn run(store: &Store, out: Output) -> Result<(), Failure> {
     let key = store.audit().key().await?.ok_or_else(nothing_signed)?;
-    let held = Held::read(store, &key, 0).await?;
+    let start = Begin::of_log(store, &key).await?;
+    let held = Held::read(store, &key, start.head.size()).await?;
     let mut servers: BTreeMap<String, Server> = BTreeMap::new();
-    let start = certfleet_audit::Head::default();
-    read_all(store, start, held.signed, &held.head, |block| {
+    read_all(store, &start, held.signed, &held.head, |block| {
         let glances = block.events.iter().map(|event| serde_json::from_str(event));
         for Glance { server, at, actor } in glances.flatten() {
             let known = servers.entry(server).or_default();

@@ -8,7 +8,7 @@ use clap::Args;
 use serde::Serialize;
 use tokio::time::Instant;
 
-use super::reading::{Held, read_all};
+use super::reading::{Begin, Held, read_all, unreadable};
 use crate::failure::Failure;
 use crate::output::Output;
 
@@ -31,6 +31,8 @@ pub struct VerifyArgs {
 pub struct Verified {
     /// How many entries it has.
     pub entries: u64,
+    /// The number of the first that is kept.
+    pub begins: u64,
     /// How many of them were read.
     pub read: u64,
     /// How many signed checkpoints it met.
@@ -49,6 +51,12 @@ pub async fn run(store: &Store, args: &VerifyArgs, out: Output) -> Result<(), Fa
             "the audit trail is whole: {} entries, {} of them read in {:.1} s",
             answer.entries, answer.read, answer.seconds
         ));
+        if answer.begins > 0 {
+            sheet.line(format_args!(
+                "those before entry {} were let go, which is signed and on record",
+                answer.begins
+            ));
+        }
         sheet.pairs([
             ("checkpoints", format!("{} met", answer.checkpoints)),
             ("not numbered", answer.without_number.to_string()),
@@ -56,8 +64,20 @@ pub async fn run(store: &Store, args: &VerifyArgs, out: Output) -> Result<(), Fa
     })
 }
 
-/// Verifies the log.
+/// Verifies the log. Once more, if entries were let go meanwhile.
 pub async fn verify(store: &Store, args: &VerifyArgs) -> Result<Verified, Failure> {
+    loop {
+        let start = async || store.audit().start().await.map_err(unreadable);
+        let began = start().await?;
+        let verified = verify_once(store, args).await;
+        let tampered = matches!(verified, Err(Failure::Tampered(_)));
+        if !tampered || start().await? == began {
+            return verified;
+        }
+    }
+}
+
+async fn verify_once(store: &Store, args: &VerifyArgs) -> Result<Verified, Failure> {
     let clock = Instant::now();
     let audit = store.audit();
     let kept = audit.key().await?;
@@ -73,22 +93,31 @@ pub async fn verify(store: &Store, args: &VerifyArgs) -> Result<Verified, Failur
     for path in args.checkpoint.iter().chain(&args.since) {
         outside.push(opened(path, &key)?);
     }
-    let start = match &args.since {
-        None => Head::default(),
+    let first = Begin::of_log(store, &key).await?;
+    let begins = first.head.size();
+    for (path, kept) in args.checkpoint.iter().chain(&args.since).zip(&outside) {
+        if kept.size < begins {
+            return Err(Failure::Invalid(format!(
+                "{}: it is of {} entries, and the log is kept from entry {begins} on: take a later one",
+                path.display(),
+                kept.size
+            )));
+        }
+    }
+    let start = match (&args.since, outside.last()) {
         // The last that was opened.
-        Some(path) => match outside.last() {
-            Some(since) => start_from(store, since, path).await?,
-            None => Head::default(),
-        },
+        (Some(path), Some(since)) => Begin::after(start_from(store, since, path).await?),
+        _ => first,
     };
-    let begin = start.size();
+    let begin = start.head.size();
     let held = Held::read(store, &key, begin).await?;
     let mut signed = held.signed;
     signed.extend(outside.into_iter().filter(|kept| kept.size > begin));
     let checkpoints = signed.len();
-    let end = read_all(store, start, signed, &held.head, |_| ()).await?;
+    let end = read_all(store, &start, signed, &held.head, |_| ()).await?;
     Ok(Verified {
         entries: end.size(),
+        begins,
         read: end.size() - begin,
         checkpoints,
         without_number: audit.waiting().await?,
@@ -130,6 +159,7 @@ async fn nothing_yet(store: &Store, args: &VerifyArgs) -> Result<Verified, Failu
     }
     Ok(Verified {
         entries,
+        begins: 0,
         read: 0,
         checkpoints: 0,
         without_number: store.audit().waiting().await?,

@@ -11,10 +11,10 @@ use certfleet_storage::{CommitError, Selection, Store};
 use clap::Args;
 use futures_util::{StreamExt as _, TryStreamExt as _};
 use serde::Serialize;
-use time::format_description::well_known::Rfc3339;
 use tokio::time::Instant;
 
 use crate::commands::inspect::Which;
+use crate::commands::parse_moment;
 use crate::failure::Failure;
 use crate::operator::Operator;
 use crate::output::{Output, joined, moment, progress};
@@ -61,11 +61,6 @@ pub struct RevokeArgs {
     /// Do it.
     #[arg(long)]
     yes: bool,
-}
-
-fn parse_moment(text: &str) -> Result<Timestamp, String> {
-    Timestamp::parse(text, &Rfc3339)
-        .map_err(|_| "a time such as 2026-11-26T12:00:00Z is due".to_owned())
 }
 
 fn parse_reason(text: &str) -> Result<RevocationReason, String> {
