@@ -89,7 +89,7 @@ pub struct VaultServer {
 impl VaultServer {
     /// Starts it.
     pub async fn start() -> Self {
-        let program = tools_directory().join("vault/certfleet-test-vault");
+        let program = tools_directory().join("go/vault/certfleet-test-vault");
         let server =
             Server::start("vault", program, |port| vec![format!("127.0.0.1:{port}")]).await;
         let mut vault = Self {

@@ -2,13 +2,16 @@
 //! it in the database is found out.
 
 use std::fs;
+use std::io::Write as _;
 use std::path::PathBuf;
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
 use bson::{Bson, Document, doc};
 use certfleet_system_tests::acme::Acme;
 use certfleet_system_tests::{Alone, Cluster, Database, Outsider, fresh_name};
+use certfleet_testkit::tools_directory;
 use mongodb::Client;
 use serde_json::Value;
 use tokio::time::{Instant, sleep};
@@ -164,11 +167,32 @@ fn acts_are_there(events: &[Value]) -> Result<()> {
 }
 
 fn proofs_hold(trail: &Trail, kept: &str) -> Result<()> {
-    let entry = trail.says(&["prove", "--entry", "1"])?;
-    ensure!(entry.lines().count() > 1, "{entry}");
-    let extends = trail.says(&["prove", "--extends", kept])?;
-    ensure!(!extends.is_empty(), "nothing");
+    let key = trail.says(&["key"])?;
+    for number in ["0", "1", "2"] {
+        let proof = trail.says(&["prove", "--entry", number])?;
+        let entry = trail.says(&["export", "--from", number, "--to", number])?;
+        ensure!(tlog("entry", &key, &entry, &proof)?, "{number}: {proof}");
+        let other = entry.replace("\"done\"", "\"refused\"");
+        ensure!(!tlog("entry", &key, &other, &proof)?, "{other}");
+    }
+    let proof = trail.says(&["prove", "--extends", kept])?;
+    ensure!(tlog("extends", &key, kept, &proof)?, "{proof}");
     Ok(())
+}
+
+/// Whether Go's own tools of transparency logs take a proof.
+fn tlog(what: &str, key: &str, of: &str, proof: &str) -> Result<bool> {
+    let program = tools_directory().join("go/tlog/certfleet-test-tlog");
+    let mut child = Command::new(&program)
+        .args([what, key.trim(), of.trim()])
+        .stdin(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .with_context(|| format!("{}: run scripts/get-test-tools", program.display()))?;
+    let mut input = child.stdin.take().context("no standard input")?;
+    input.write_all(proof.as_bytes())?;
+    drop(input);
+    Ok(child.wait()?.success())
 }
 
 /// Gives a checkpoint of what is left.
@@ -189,7 +213,11 @@ async fn what_was_kept_for_long_enough_goes(trail: &Trail, kept: &str) -> Result
     ensure!(whole["begins"] == begins, "{whole}");
     let said = refused(&trail.audit(&["verify", "--checkpoint", kept])?)?;
     ensure!(said.contains(&format!("from entry {begins} on")), "{said}");
-    trail.says(&["prove", "--entry", &begins.to_string()])?;
+    let first = begins.to_string();
+    let proof = trail.says(&["prove", "--entry", &first])?;
+    let entry = trail.says(&["export", "--from", &first, "--to", &first])?;
+    let key = trail.says(&["key"])?;
+    ensure!(tlog("entry", &key, &entry, &proof)?, "{proof}");
     refused(&trail.audit(&["prove", "--entry", &(begins - 1).to_string()])?)?;
 
     // More of it goes, and nobody says so.

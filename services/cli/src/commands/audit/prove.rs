@@ -71,7 +71,8 @@ fn of_beginning(
     Ok(format!("old {}\n{}", old.size, lines(&proof)))
 }
 
+/// Each on a line of its own; of none, nothing: an empty line ends the proof.
 fn lines(hashes: &[Hash]) -> String {
-    let lines: Vec<String> = hashes.iter().map(|hash| hash.to_base64()).collect();
-    lines.join("\n") + "\n"
+    let lines = hashes.iter().map(|hash| hash.to_base64() + "\n");
+    lines.collect()
 }
