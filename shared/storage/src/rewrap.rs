@@ -17,10 +17,10 @@ use tokio::time::Instant;
 use crate::repositories::{Reseal, StoredSecret};
 use crate::vault::{Vault, VaultError};
 
-/// So many secrets are stored with one command.
-const BATCH: usize = 256;
+/// So many secrets are stored with one transaction.
+const BATCH: usize = 1024;
 /// So many batches are under way at once.
-const AT_ONCE: usize = 4;
+const AT_ONCE: usize = 2;
 /// So many secrets of a batch are with the KEK at once: one in a token or at a service takes its time for each.
 const ASKED_AT_ONCE: usize = 16;
 

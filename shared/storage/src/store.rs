@@ -86,7 +86,7 @@ impl Store {
             crls: Crls::new(&database),
             ocsp_responses: OcspResponses::new(&database),
             authorities: Authorities::new(&database),
-            secrets: SealedSecrets::new(&database),
+            secrets: SealedSecrets::new(&database, metrics.clone()),
             keks: Keks::new(&database),
             nonces: Nonces::new(&database, group.clone()),
             jobs: Jobs::new(database.clone(), group.clone(), metrics.clone()),

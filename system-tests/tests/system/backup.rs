@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
@@ -76,7 +76,6 @@ fn text(path: &Path) -> &str {
     path.to_str().unwrap_or_default()
 }
 
-/// One order after the other, until told to stop. Gives how many.
 /// Issues until it is to stop; tells how many there are so far.
 async fn issue_until(
     cluster: &Cluster,
@@ -120,6 +119,7 @@ async fn a_backup_of_a_busy_cluster_comes_back_whole_though_the_restore_is_kille
     let file = home.path().join("backup.tar");
     fill(&cluster, 40).await?;
 
+    killed_while_it_writes(&cluster, &file).await?;
     let stop = CancellationToken::new();
     let (told, mut issued) = watch::channel(0);
     let created = async {
@@ -223,6 +223,27 @@ async fn rehearsed(cluster: &Cluster, file: &Path, created: &Value) -> Result<()
 }
 
 /// Kills a restore when some of it is there.
+/// It leaves nothing that could be taken for a backup, and nothing that is in the way of the next.
+async fn killed_while_it_writes(cluster: &Cluster, file: &Path) -> Result<()> {
+    let mut command = cluster.command()?;
+    command.args(["backup", "create", text(file)]);
+    let mut child = command.stderr(Stdio::null()).spawn()?;
+    let part = PathBuf::from(format!("{}.part", file.display()));
+    let until = Instant::now() + PATIENCE;
+    while !fs::metadata(&part).is_ok_and(|part| part.len() > 0) {
+        ensure!(child.try_wait()?.is_none(), "it was faster than the test");
+        ensure!(Instant::now() < until, "it does not begin");
+        sleep(Duration::from_millis(1)).await;
+    }
+    child.kill()?;
+    ensure!(!child.wait()?.success());
+    ensure!(
+        !file.exists(),
+        "half of a backup is there as if it were whole"
+    );
+    Ok(())
+}
+
 async fn killed_in_the_middle(elsewhere: &Elsewhere<'_>, restore: &[&str]) -> Result<()> {
     let mut child = elsewhere.command(restore)?.spawn()?;
     let database = elsewhere.database().await?;

@@ -169,6 +169,11 @@ async fn a_receiver_that_dies_in_the_middle_misses_nothing() -> Result<()> {
     issue(&cluster, 3).await?;
     let health = until_it_is_told(&cluster).await?;
     ensure!(health.contains("degraded"), "{health}");
+    let outage = outage()?;
+    let until = Instant::now() + outage;
+    while Instant::now() < until {
+        issue(&cluster, 1).await?;
+    }
 
     let receiver = Receiver::start(home.path())?;
     issue(&cluster, 1).await?;
@@ -176,6 +181,14 @@ async fn a_receiver_that_dies_in_the_middle_misses_nothing() -> Result<()> {
     ensure!(after.len() > before.len(), "nothing happened meanwhile");
     cluster.stop().await?;
     Ok(())
+}
+
+/// For how long the receiver stays away beyond that: so many seconds as `CERTFLEET_TEST_OUTAGE` says, or none.
+fn outage() -> Result<Duration> {
+    let seconds = std::env::var("CERTFLEET_TEST_OUTAGE").unwrap_or_else(|_| "0".to_owned());
+    Ok(Duration::from_secs(
+        seconds.parse().context("CERTFLEET_TEST_OUTAGE")?,
+    ))
 }
 
 /// Waits until `certfleet health` says that the receiver is behind; gives its line.

@@ -10,7 +10,7 @@
 
 use bson::{Document, doc};
 use certfleet_secrets::{KekId, Sealed};
-use mongodb::{Collection, Database};
+use mongodb::{ClientSession, Collection, Database};
 
 use super::by_id;
 use crate::collections::KEKS;
@@ -111,19 +111,32 @@ impl Keks {
 
     /// The unit by which a secret of this name passes a gate of its KEK; too late if they are closed.
     pub fn pass(&self, kek: &KekId, name: &str) -> Unit {
-        let sum: u32 = name.bytes().map(u32::from).sum();
         Unit::of(Write::Update {
-            row: gate(kek, sum % GATES),
+            row: Row::new(KEKS, gate_of(kek, name)),
             guard: doc! { "open": true },
             update: doc! { "$inc": { "passed": 1_i64 } }.into(),
         })
     }
 }
 
+/// Passes the gate of the KEK by which a secret of this name is stored, in a transaction. Says whether it is open.
+pub(super) async fn pass_in(
+    session: &mut ClientSession,
+    database: &Database,
+    kek: &KekId,
+    name: &str,
+) -> mongodb::error::Result<bool> {
+    let open = doc! { "_id": gate_of(kek, name), "open": true };
+    let passed = doc! { "$inc": { "passed": 1_i64 } };
+    let gates = database.collection::<Document>(KEKS);
+    let done = gates.update_one(open, passed).session(session).await?;
+    Ok(done.matched_count == 1)
+}
+
 fn all_gates(kek: &KekId, open: bool) -> Unit {
     (0..GATES).fold(Unit::default(), |unit, number| {
         unit.and(Unit::of(Write::Ensure {
-            row: gate(kek, number),
+            row: Row::new(KEKS, gate(kek, number)),
             pipeline: vec![doc! { "$set": { "open": open } }],
         }))
     })
@@ -134,6 +147,11 @@ pub(crate) fn proof_id(kek: &KekId) -> String {
     format!("proof/{kek}")
 }
 
-fn gate(kek: &KekId, number: u32) -> Row {
-    Row::new(KEKS, format!("gate/{number}/{kek}"))
+fn gate_of(kek: &KekId, name: &str) -> String {
+    let sum: u32 = name.bytes().map(u32::from).sum();
+    gate(kek, sum % GATES)
+}
+
+fn gate(kek: &KekId, number: u32) -> String {
+    format!("gate/{number}/{kek}")
 }

@@ -10,6 +10,7 @@ use certfleet_secrets::{
 };
 use certfleet_storage::collections::SECRETS;
 use certfleet_storage::{CommitError, SecretName, Store, Vault, VaultError};
+use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use crate::support::{Space, space};
@@ -139,6 +140,68 @@ async fn what_was_sealed_before_a_rotation_and_comes_after_it_is_refused() {
     let first = store.commit(keks.switch(&sealing, kek(1).id())).await;
     let second = store.commit(keks.switch(&sealing, kek(3).id())).await;
     assert!(first.is_ok() && second.is_err(), "{first:?} {second:?}");
+}
+
+/// A worker that stood still while the KEK was rotated twice must not bring the one in between back.
+#[tokio::test]
+async fn what_was_sealed_anew_under_a_kek_that_no_longer_seals_is_not_stored() {
+    let space = space().await;
+    let one = vault(&space.store, 1, &[2, 3]);
+    store_secret(&space, &one, 1).await.expect("stored");
+    rotate(&space, 2).await;
+    let (point, woken) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
+    let stale = {
+        let keyring = Keyring::new(
+            Arc::new(Slow(
+                LocalKek::new(&[2; 32]),
+                Arc::clone(&point),
+                Arc::clone(&woken),
+            )),
+            vec![kek(1)],
+        );
+        Vault::new(&space.store, Arc::new(keyring.expect("two")))
+    };
+    let late = rewrap(&stale);
+    let meanwhile = async {
+        point.notified().await;
+        rotate(&space, 3).await;
+        woken.notify_one();
+    };
+    let (stored, ()) = tokio::join!(late, meanwhile);
+    assert_eq!(stored, 0);
+    assert_eq!((under(&space, 1).await, under(&space, 2).await), (1, 0));
+    assert_eq!(rewrap(&one).await, 1);
+    assert_eq!(under(&space, 3).await, 1);
+}
+
+/// A KEK that tells when it is to wrap, and waits until it is told to.
+struct Slow(LocalKek, Arc<Notify>, Arc<Notify>);
+
+impl KekProvider for Slow {
+    fn id(&self) -> &KekId {
+        self.0.id()
+    }
+
+    fn is_named_by_content(&self) -> bool {
+        true
+    }
+
+    fn wrap<'a>(
+        &'a self,
+        data_key: &'a DataKey,
+        context: &'a [u8],
+        nonce: WrapNonce,
+    ) -> KekFuture<'a, Vec<u8>> {
+        Box::pin(async move {
+            self.1.notify_one();
+            self.2.notified().await;
+            self.0.wrap(data_key, context, nonce).await
+        })
+    }
+
+    fn unwrap<'a>(&'a self, wrapped: &'a [u8], context: &'a [u8]) -> KekFuture<'a, DataKey> {
+        self.0.unwrap(wrapped, context)
+    }
 }
 
 #[tokio::test]
