@@ -11,7 +11,7 @@ use cryptoki::session::Session;
 
 use crate::access::TokenAccess;
 use crate::error::TokenError;
-use crate::module::{CallError, Failed, Module, Turn};
+use crate::module::{CallError, Failed, Module, Turn, Unclear};
 
 /// The tag of AES-GCM, in bits.
 const TAG_BITS: u64 = 128;
@@ -91,7 +91,7 @@ impl TokenKey {
         aad: &[u8],
         plain: &[u8],
     ) -> Result<Vec<u8>, TokenError> {
-        self.gcm(nonce, aad, |session, mechanism, key| {
+        self.gcm(Unclear::IsLost, nonce, aad, |session, mechanism, key| {
             session.encrypt(mechanism, key, plain)
         })
         .map_err(Failed::if_clear)
@@ -109,15 +109,18 @@ impl TokenKey {
         encrypted: &[u8],
     ) -> Result<Vec<u8>, TokenError> {
         let open = || {
-            self.gcm(nonce, aad, |session, mechanism, key| {
-                session.decrypt(mechanism, key, encrypted)
-            })
+            self.gcm(
+                Unclear::MayBeRefusal,
+                nonce,
+                aad,
+                |session, mechanism, key| session.decrypt(mechanism, key, encrypted),
+            )
         };
         match open() {
             Err(Failed::Unclear(_)) => {}
             clear => return clear.map_err(Failed::if_clear),
         }
-        // If this works, it was not the token.
+        // If this works, it was not the token, or it is there again.
         self.encrypt([0; 12], b"certfleet: does the token answer?", &[0; 32])?;
         match open() {
             Err(Failed::Unclear(why)) => Err(TokenError::Refused(why)),
@@ -127,11 +130,12 @@ impl TokenKey {
 
     fn gcm(
         &self,
+        unclear: Unclear,
         nonce: [u8; 12],
         aad: &[u8],
         act: impl Fn(&Session, &Mechanism<'_>, ObjectHandle) -> cryptoki::error::Result<Vec<u8>>,
     ) -> Result<Vec<u8>, Failed> {
-        self.call(|session, key| {
+        self.call(unclear, |session, key| {
             let mut nonce = nonce;
             let parameters = GcmParams::new(&mut nonce, aad, TAG_BITS.into())?;
             Ok(act(session, &Mechanism::AesGcm(parameters), key)?)
@@ -155,8 +159,10 @@ impl TokenKey {
     }
 
     fn sign(&self, mechanism: &Mechanism<'_>, data: &[u8]) -> Result<Vec<u8>, TokenError> {
-        self.call(|session, key| Ok(session.sign(mechanism, key, data)?))
-            .map_err(Failed::if_clear)
+        self.call(Unclear::IsLost, |session, key| {
+            Ok(session.sign(mechanism, key, data)?)
+        })
+        .map_err(Failed::if_clear)
     }
 
     /// The public half of the pair.
@@ -165,19 +171,25 @@ impl TokenKey {
     /// The token is away, or has no such public key.
     pub fn public_half(&self) -> Result<PublicHalf, TokenError> {
         self.module
-            .call(&self.access, self.uri.token(), |session, _| {
-                let key = self.find_one(session, &self.template(ObjectClass::PUBLIC_KEY))?;
-                read_public(session, key)
-            })
+            .call(
+                &self.access,
+                self.uri.token(),
+                Unclear::IsLost,
+                |session, _| {
+                    let key = self.find_one(session, &self.template(ObjectClass::PUBLIC_KEY))?;
+                    read_public(session, key)
+                },
+            )
             .map_err(Failed::if_clear)
     }
 
     fn call<T>(
         &self,
+        unclear: Unclear,
         act: impl Fn(&Session, ObjectHandle) -> Result<T, CallError>,
     ) -> Result<T, Failed> {
         self.module
-            .call(&self.access, self.uri.token(), |session, turn| {
+            .call(&self.access, self.uri.token(), unclear, |session, turn| {
                 let key = self.find(session, turn)?;
                 let done = act(session, key);
                 if done.is_err() {

@@ -36,16 +36,25 @@ struct Live {
 /// How often the module was begun: handles of objects are good for one turn.
 pub(crate) type Turn = u64;
 
+/// What it means when a token answers by a code that it has for whatever it has no other for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Unclear {
+    /// That it is lost: the call is not one that is refused.
+    IsLost,
+    /// That it is lost, or refuses: the caller finds out which.
+    MayBeRefusal,
+}
+
 /// Why a call did not come back with an answer.
 pub(crate) enum Failed {
     /// As the caller is to be told.
     With(TokenError),
-    /// It may be the token, or the call.
+    /// It may be the token, or the call; only where that was asked for.
     Unclear(String),
 }
 
 impl Failed {
-    /// For a call that is only refused with a code of its own: unclear means that the token is away.
+    /// For whoever cannot find out which: the token is away.
     pub(crate) fn if_clear(self) -> TokenError {
         match self {
             Self::With(error) => error,
@@ -79,15 +88,16 @@ impl Module {
         &self,
         access: &TokenAccess,
         token: &str,
+        unclear: Unclear,
         act: impl Fn(&Session, Turn) -> Result<T, CallError>,
     ) -> Result<T, Failed> {
-        match self.once(access, token, &act) {
+        match self.once(access, token, unclear, &act) {
             Ok(answer) => Ok(answer),
             Err(Trouble::Failed(failed)) => Err(failed),
             Err(Trouble::Lost(turn, why)) => {
                 tracing::warn!(token, error = %why, "a token was lost: trying once more");
                 self.renew(turn);
-                self.once(access, token, &act)
+                self.once(access, token, unclear, &act)
                     .map_err(|trouble| match trouble {
                         Trouble::Lost(_, error) => Failed::With(error),
                         Trouble::Failed(failed) => failed,
@@ -100,6 +110,7 @@ impl Module {
         &self,
         access: &TokenAccess,
         token: &str,
+        unclear: Unclear,
         act: &impl Fn(&Session, Turn) -> Result<T, CallError>,
     ) -> Result<T, Trouble> {
         let guard = self.live()?;
@@ -131,6 +142,7 @@ impl Module {
             }
             CallError::Missing(why) => lost(why),
             CallError::Call(error) => match meaning(&error) {
+                Meaning::Unclear if unclear == Unclear::IsLost => lost(words(&error)),
                 Meaning::Lost => lost(words(&error)),
                 Meaning::Unclear => {
                     Trouble::Failed(Failed::Unclear(format!("token {token}: {}", words(&error))))
@@ -180,7 +192,7 @@ impl Module {
         if live.turn != turn || live.begun.elapsed() < RENEWED_AFTER {
             return;
         }
-        live.sessions = Sessions::default();
+        live.sessions = live.sessions.of_next_turn();
         if let Err(error) = live.context.clone().finalize() {
             tracing::warn!(module = %self.path.display(), error = words(&error), "it does not end");
         }

@@ -23,8 +23,8 @@ pub(crate) struct Sessions {
     idle: Mutex<HashMap<String, Vec<Session>>>,
     in_use: Mutex<usize>,
     given_back: Condvar,
-    /// The PIN that a token refused. It is not tried again, or the token locks.
-    refused: Mutex<HashMap<String, Arc<Zeroizing<String>>>>,
+    /// The PIN that a token refused. It is not tried again, in this turn or another, or the token locks.
+    refused: Arc<Mutex<HashMap<String, Arc<Zeroizing<String>>>>>,
 }
 
 /// A session, taken; unless it is given back, it is closed.
@@ -64,6 +64,14 @@ impl Taken<'_> {
 }
 
 impl Sessions {
+    /// Those of the next turn: none yet.
+    pub(crate) fn of_next_turn(&self) -> Self {
+        Self {
+            refused: Arc::clone(&self.refused),
+            ..Self::default()
+        }
+    }
+
     /// A session with the token, the user logged in.
     pub(crate) fn take<'a>(
         &'a self,

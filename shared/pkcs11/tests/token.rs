@@ -109,6 +109,15 @@ fn a_wrong_pin_is_tried_once_and_a_corrected_one_at_once() {
         assert!(why.contains("not tried again"), "{why}");
         assert!(!why.contains("000000"), "{why}");
     }
+    // Not even when the module is begun anew, as for another token that is away.
+    let uri = "pkcs11:token=elsewhere;object=x".parse().unwrap();
+    let elsewhere = access(&hsm).key(&uri, KeyKind::Secret);
+    let until = tokio::time::Instant::now() + std::time::Duration::from_millis(2_500);
+    while tokio::time::Instant::now() < until {
+        is_away(elsewhere.encrypt([1; 12], b"", b"x"));
+        let why = is_away(one.encrypt([1; 12], b"", b"x"));
+        assert!(why.contains("not tried again"), "{why}");
+    }
     hsm.restore_pin_file();
     one.encrypt([1; 12], b"", b"x").unwrap();
 }

@@ -65,28 +65,20 @@ impl Vault {
         let sealing = self.keks().sealing().await?;
         let seals = sealing.map_or_else(|| self.keyring().current().clone(), |sealing| sealing.kek);
         due.insert(seals.to_string());
-        let (held, lacking): (Vec<_>, Vec<_>) = due
-            .into_iter()
-            .map(
-                |due| match self.keyring().ids().find(|held| held.as_str() == due) {
-                    Some(held) => Ok(held),
-                    None => Err(due),
-                },
-            )
-            .partition(Result::is_ok);
-        let lacking: Vec<_> = lacking
-            .into_iter()
-            .filter_map(Result::err)
-            .map(|kek| NotAtHand {
+        let held: Vec<_> = self
+            .keyring()
+            .ids()
+            .filter(|kek| due.remove(kek.as_str()))
+            .collect();
+        if !due.is_empty() {
+            let lacking = due.into_iter().map(|kek| NotAtHand {
                 kek,
                 why: "this process was not given it".to_owned(),
-            })
-            .collect();
-        if !lacking.is_empty() {
-            return Ok(lacking);
+            });
+            return Ok(lacking.collect());
         }
         let mut away = Vec::new();
-        for kek in held.into_iter().filter_map(Result::ok) {
+        for kek in held {
             if let Some(why) = self.is_away(kek, patience).await? {
                 away.push(NotAtHand {
                     kek: kek.to_string(),
