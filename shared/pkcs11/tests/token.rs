@@ -92,6 +92,30 @@ fn a_token_that_goes_away_is_found_again() {
     assert_eq!(opened, b"secret");
 }
 
+#[test]
+fn a_token_on_the_network_whose_server_is_killed_is_found_again() {
+    let Some(hsm) = SoftHsm::inherited() else {
+        let hsm = SoftHsm::new();
+        hsm.make_pair("ec", "EC:prime256v1");
+        return hsm.again_with_it("a_token_on_the_network_whose_server_is_killed_is_found_again");
+    };
+    let access = TokenAccess {
+        module: SoftHsm::network_module(),
+        ..access(&hsm)
+    };
+    let uri = SoftHsm::uri("ec").parse().unwrap();
+    let key = access.key(&uri, KeyKind::Private);
+    for _ in 0..2 {
+        let server = hsm.serve();
+        let until = tokio::time::Instant::now() + std::time::Duration::from_secs(10);
+        while let Err(error) = key.sign_ecdsa(&[9; 32]) {
+            assert!(tokio::time::Instant::now() < until, "{error}");
+        }
+        drop(server);
+        is_away(key.sign_ecdsa(&[9; 32]));
+    }
+}
+
 /// A token locks after a few wrong PINs, and then the right one is of no use either.
 #[test]
 fn a_wrong_pin_is_tried_once_and_a_corrected_one_at_once() {

@@ -20,4 +20,4 @@ pub use challenges::{ChallengeServer, Ports, Query};
 pub use database::{TestDatabase, database};
 pub use key_services::{Kms, VaultServer};
 pub use replica_set::{mongo_uri, tools_directory};
-pub use soft_hsm::SoftHsm;
+pub use soft_hsm::{SoftHsm, TokenServer};

@@ -2,10 +2,14 @@
 
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Child, Command, Stdio};
+use std::thread::sleep;
+use std::time::Duration;
 
 use tempfile::TempDir;
+use tokio::time::Instant;
 
 /// Where distributions put the module.
 const MODULES: [&str; 3] = [
@@ -13,6 +17,14 @@ const MODULES: [&str; 3] = [
     "/usr/lib64/pkcs11/libsofthsm2.so",
     "/usr/local/lib/softhsm/libsofthsm2.so",
 ];
+const NETWORK_MODULES: [&str; 3] = [
+    "/usr/lib/x86_64-linux-gnu/pkcs11/p11-kit-client.so",
+    "/usr/lib/aarch64-linux-gnu/pkcs11/p11-kit-client.so",
+    "/usr/lib64/pkcs11/p11-kit-client.so",
+];
+/// By this p11-kit's module finds its server.
+const SERVER: &str = "P11_KIT_SERVER_ADDRESS";
+const SERVES_WITHIN: Duration = Duration::from_secs(10);
 const PIN: &str = "426711";
 /// By this SoftHSM finds its settings. It is read from the process's own environment.
 const CONF: &str = "SOFTHSM2_CONF";
@@ -67,7 +79,8 @@ impl SoftHsm {
     pub fn again_with_it(&self, test: &str) {
         let said = run(Command::new(std::env::current_exe().unwrap())
             .args([test, "--exact", "--nocapture"])
-            .env(CONF, self.conf()));
+            .env(CONF, self.conf())
+            .env(SERVER, format!("unix:path={}", self.socket().display())));
         assert!(said.contains("1 passed"), "there is no test {test}: {said}");
     }
 
@@ -86,6 +99,41 @@ impl SoftHsm {
         found
             .expect("SoftHSM2 is not installed: run scripts/get-test-tools")
             .to_owned()
+    }
+
+    /// Serves the token to [`Self::network_module`], by p11-kit.
+    pub fn serve(&self) -> TokenServer {
+        drop(fs::remove_file(self.socket()));
+        let child = self
+            .command("p11-kit")
+            .args(["server", "--foreground", "--provider"])
+            .arg(Self::module())
+            .arg("--name")
+            .arg(self.socket())
+            .arg("pkcs11:")
+            .stdout(Stdio::null())
+            .process_group(0)
+            .spawn()
+            .unwrap_or_else(|error| panic!("p11-kit: {error}: run scripts/get-test-tools"));
+        let until = Instant::now() + SERVES_WITHIN;
+        while !self.socket().exists() {
+            assert!(Instant::now() < until, "p11-kit does not serve");
+            sleep(Duration::from_millis(10));
+        }
+        TokenServer(child)
+    }
+
+    /// The module by which a token is reached over a socket. It finds its server by the environment.
+    pub fn network_module() -> PathBuf {
+        let found = NETWORK_MODULES.iter().map(Path::new);
+        let found = found.clone().find(|path| path.exists());
+        found
+            .expect("p11-kit is not installed: run scripts/get-test-tools")
+            .to_owned()
+    }
+
+    fn socket(&self) -> PathBuf {
+        self.directory.join("p11-kit.sock")
     }
 
     /// The file with the PIN.
@@ -177,6 +225,18 @@ impl SoftHsm {
         let mut command = Command::new(program);
         command.env(CONF, self.conf());
         command
+    }
+}
+
+/// What serves a token over a socket. Dropped, it is killed.
+pub struct TokenServer(Child);
+
+impl Drop for TokenServer {
+    fn drop(&mut self) {
+        // It has a process for each of its clients.
+        let group = format!("-{}", self.0.id());
+        run(Command::new("kill").args(["-KILL", "--", &group]));
+        self.0.wait().unwrap();
     }
 }
 
