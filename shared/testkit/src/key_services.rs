@@ -1,82 +1,16 @@
 //! Services that keep keys, run for real: Vault's own core and transit engine, and AWS KMS as moto emulates it.
 
-use std::ffi::OsString;
 use std::fs::{self, Permissions};
-use std::net::TcpStream;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use certfleet_supervisor::{Process, ProcessSpec, Signal, pick_free_ports};
 use reqwest::{Client, Method};
 use serde_json::{Value, json};
-use tempfile::TempDir;
 use tokio::time::{Instant, sleep};
 
 use crate::replica_set::tools_directory;
-
-const READY_WITHIN: Duration = Duration::from_secs(60);
-
-/// A server on loopback, which dies with this process.
-struct Server {
-    spec: ProcessSpec,
-    process: Option<Process>,
-    port: u16,
-    directory: TempDir,
-}
-
-impl Server {
-    async fn start(name: &str, program: PathBuf, args: impl Fn(u16) -> Vec<String>) -> Self {
-        let directory = tempfile::Builder::new()
-            .prefix("certfleet-keys-")
-            .tempdir()
-            .unwrap();
-        let port = pick_free_ports(1).unwrap()[0];
-        let mut server = Self {
-            spec: ProcessSpec {
-                name: name.to_owned(),
-                program,
-                args: args(port).into_iter().map(OsString::from).collect(),
-                env: Vec::new(),
-                log: directory.path().join("log"),
-                owner: directory.path().to_owned(),
-                when_orphaned: Signal::SIGKILL,
-            },
-            process: None,
-            port,
-            directory,
-        };
-        server.run().await;
-        server
-    }
-
-    async fn run(&mut self) {
-        self.process = Some(Process::start(&self.spec).unwrap_or_else(|error| {
-            panic!("{error}: run scripts/get-test-tools");
-        }));
-        let until = Instant::now() + READY_WITHIN;
-        while TcpStream::connect(("127.0.0.1", self.port)).is_err() {
-            assert!(
-                Instant::now() < until,
-                "{} does not listen: {}",
-                self.spec.name,
-                fs::read_to_string(&self.spec.log).unwrap_or_default()
-            );
-            sleep(Duration::from_millis(50)).await;
-        }
-    }
-
-    async fn stop(&mut self) {
-        if let Some(process) = self.process.take() {
-            process.signal(Signal::SIGKILL).unwrap();
-            process.wait().await;
-        }
-    }
-
-    fn url(&self) -> String {
-        format!("http://127.0.0.1:{}", self.port)
-    }
-}
+use crate::server::{READY_WITHIN, Server};
 
 /// Vault, in memory, unsealed, with a transit engine at `transit`.
 pub struct VaultServer {
@@ -90,8 +24,10 @@ impl VaultServer {
     /// Starts it.
     pub async fn start() -> Self {
         let program = tools_directory().join("go/vault/certfleet-test-vault");
-        let server =
-            Server::start("vault", program, |port| vec![format!("127.0.0.1:{port}")]).await;
+        let server = Server::start("vault", program, &[], |port, _| {
+            vec![format!("127.0.0.1:{port}")]
+        })
+        .await;
         let mut vault = Self {
             server,
             client: client(),
@@ -144,7 +80,7 @@ path "transit/decrypt/{name}" {{ capabilities = ["update"] }}"#
         let wanted = json!({ "policies": [name], "no_parent": true });
         let made = self.ask(Method::POST, "auth/token/create", wanted).await;
         let token = made["auth"]["client_token"].as_str().unwrap();
-        let file = self.server.directory.path().join(format!("{name}.token"));
+        let file = self.server.directory().join(format!("{name}.token"));
         write_privately(&file, token);
         file
     }
@@ -208,7 +144,7 @@ impl Kms {
     /// Starts it.
     pub async fn start() -> Self {
         let program = tools_directory().join("venv/bin/moto_server");
-        let args = |port: u16| {
+        let args = |port: u16, _: &Path| {
             vec![
                 "-H".into(),
                 "127.0.0.1".into(),
@@ -216,7 +152,7 @@ impl Kms {
                 port.to_string(),
             ]
         };
-        let server = Server::start("moto", program, args).await;
+        let server = Server::start("moto", program, &[], args).await;
         Self {
             server,
             client: client(),

@@ -13,11 +13,14 @@ mod challenges;
 mod database;
 mod janitor;
 mod key_services;
+mod pebble;
 mod replica_set;
+mod server;
 mod soft_hsm;
 
 pub use challenges::{ChallengeServer, Ports, Query};
 pub use database::{TestDatabase, database};
 pub use key_services::{Kms, VaultServer};
+pub use pebble::{PebbleOptions, PebbleServer};
 pub use replica_set::{mongo_uri, tools_directory};
 pub use soft_hsm::{SoftHsm, TokenServer};

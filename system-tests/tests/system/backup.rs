@@ -10,9 +10,9 @@ use anyhow::{Context as _, Result, ensure};
 use bson::{Binary, Document, doc};
 use certfleet_domain::SystemRng;
 use certfleet_secrets::generate_kek_file;
-use certfleet_supervisor::MongodBinary;
+use certfleet_supervisor::{MongodBinary, pick_free_ports};
 use certfleet_system_tests::{Cluster, Database, fresh_name};
-use certfleet_testkit::{mongo_uri, tools_directory};
+use certfleet_testkit::{PebbleOptions, PebbleServer, mongo_uri, tools_directory};
 use mongodb::{Client, Collection};
 use rand::RngCore as _;
 use serde_json::Value;
@@ -142,6 +142,7 @@ async fn a_backup_of_a_busy_cluster_comes_back_whole_though_the_restore_is_kille
     no_secret_is_in_clear(&cluster, &file).await?;
 
     rehearsed(&cluster, &file, &created).await?;
+    rehearsed_with_another_authority(&cluster, &file).await?;
 
     let elsewhere = Elsewhere::new(&cluster).await?;
     let restore = ["backup", "restore", text(&file), "--json"];
@@ -210,6 +211,10 @@ async fn rehearsed(cluster: &Cluster, file: &Path, created: &Value) -> Result<()
     );
     let note = fs::read_to_string(&report)?;
     ensure!(note.starts_with("certfleet report\n{"), "{note}");
+    for part in ["authorities", "queue", "worker"] {
+        ensure!(passed["health"][part]["status"] == "ok", "{passed}");
+    }
+    ensure!(passed["upstream"].is_null(), "{passed}");
     let key = succeeded(&cluster.certfleet(&["audit", "key"])?)?;
     let (name, _) = key.split_once('+').context("no key")?;
     ensure!(note.contains(&format!("\n\u{2014} {name} ")), "{note}");
@@ -223,7 +228,56 @@ async fn rehearsed(cluster: &Cluster, file: &Path, created: &Value) -> Result<()
     Ok(())
 }
 
-/// Kills a restore when some of it is there.
+/// Another authority is asked as well: Pebble, which wants accounts bound, and has no good word for a stranger.
+async fn rehearsed_with_another_authority(cluster: &Cluster, file: &Path) -> Result<()> {
+    let mongod = MongodBinary::find(None, &tools_directory()).await?;
+    let http01_port = pick_free_ports(1)?[0];
+    let key = "c2l4dGVlbiBieXRlcyBvZiBhIGtleSBhdCBsZWFzdCE";
+    let pebble = PebbleServer::start(&PebbleOptions {
+        http01_port,
+        binding: Some(("ours".to_owned(), key.to_owned())),
+    })
+    .await;
+    let key_file = file.with_extension("eab");
+    let drill = |arguments: &[&str]| -> Result<Output> {
+        let mut command = cluster.command()?;
+        command
+            .args(["dr", "drill", text(file), "--json", "--mongod"])
+            .arg(mongod.path())
+            .args(["--upstream", &pebble.directory()])
+            .args(["--upstream-http01-port", &http01_port.to_string()])
+            .arg("--upstream-root")
+            .arg(pebble.root())
+            .args(arguments);
+        Ok(command.output()?)
+    };
+    let name = ["--upstream-name", "127.0.0.1"];
+    let bound = ["--upstream-eab-kid", "ours", "--upstream-eab-key-file"];
+    let bound = [&name[..], &bound, &[text(&key_file)]].concat();
+    fs::write(&key_file, "not a key\n")?;
+    let why = refused(&drill(&bound)?)?;
+    ensure!(why.contains("base64url"), "{why}");
+    fs::write(&key_file, format!("{key}\n"))?;
+    let passed = json(&drill(&bound)?)?;
+    let issuer = passed["upstream"]["issuer"].as_str().unwrap_or_default();
+    ensure!(issuer.contains("Pebble"), "{passed}");
+    ensure!(passed["upstream"]["names"] == serde_json::json!(["127.0.0.1"]));
+    ensure!(passed["certificate"]["serial"].is_string(), "{passed}");
+
+    // Bound to nobody, it fails, and says who refused it.
+    let why = refused(&drill(&name)?)?;
+    ensure!(
+        why.contains(&pebble.directory()) && why.contains("externalAccountRequired"),
+        "{why}"
+    );
+    // Before anything is started.
+    let wildcard = refused(&drill(&["--upstream-name", "*.example.org"])?)?;
+    ensure!(wildcard.contains("wildcard"), "{wildcard}");
+    let nameless = drill(&[])?;
+    ensure!(nameless.status.code() == Some(2), "{nameless:?}");
+    Ok(())
+}
+
 /// A drill's report is signed with the audit trail's key, which there is some seconds after the first act; and another test
 /// may have taken all of the trail away.
 async fn something_is_signed(cluster: &Cluster) -> Result<()> {
@@ -262,6 +316,7 @@ async fn killed_while_it_writes(cluster: &Cluster, file: &Path) -> Result<()> {
     Ok(())
 }
 
+/// Kills a restore when some of it is there.
 async fn killed_in_the_middle(elsewhere: &Elsewhere<'_>, restore: &[&str]) -> Result<()> {
     let mut child = elsewhere.command(restore)?.spawn()?;
     let database = elsewhere.database().await?;

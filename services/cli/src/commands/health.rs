@@ -30,7 +30,7 @@ struct Answer {
 /// Shows how each part is. A failure if one that counts is bad.
 pub async fn run(config: Option<PathBuf>, out: Output) -> Result<(), Failure> {
     let store = open(config).await?;
-    let parts = parts(&store).await?;
+    let parts = parts(&store, &SERVICES).await?;
     let worst = parts.values().map(|condition| condition.status).max();
     let status = worst.unwrap_or(Status::Ok);
     let answer = Answer { status, parts };
@@ -55,11 +55,15 @@ fn word(status: Status) -> &'static str {
     }
 }
 
-async fn parts(store: &Store) -> Result<BTreeMap<String, Condition>, Failure> {
+/// How each part is, of the services these.
+pub async fn parts(
+    store: &Store,
+    services: &[&str],
+) -> Result<BTreeMap<String, Condition>, Failure> {
     let mut parts = BTreeMap::new();
     let seen = store.processes.census().await?;
-    for service in SERVICES {
-        parts.insert(service.to_owned(), condition_of_service(service, &seen));
+    for service in services {
+        parts.insert((*service).to_owned(), condition_of_service(service, &seen));
     }
     let leader = match store.leadership(SCHEDULER).holder().await? {
         Some((id, term)) => Condition::ok_with(format!("{id}, term {}", term.0)),

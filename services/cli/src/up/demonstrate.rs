@@ -1,7 +1,6 @@
-//! The proof that the cluster issues: one certificate, got through its own ACME endpoint as any client gets one, with
-//! the root as the only thing trusted.
+//! The proof that an authority issues: one certificate, got as any client gets one.
 //!
-//! It is for 127.0.0.1 (RFC 8738), which needs no DNS.
+//! From one's own, it is for 127.0.0.1 (RFC 8738), which needs no DNS.
 
 use std::future::Future;
 use std::net::{IpAddr, Ipv4Addr};
@@ -9,14 +8,14 @@ use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context as _, anyhow, bail};
-use certfleet_domain::{Identifier, Serial, Timestamp};
+use certfleet_domain::{Identifier, Timestamp};
 use certfleet_pki::{
     certificates_from_pem, create_csr, serial_of_certificate, validity_of_certificate,
 };
 use certfleet_signer::{InternalKey, KeyAlgorithm};
 use instant_acme::{
-    Account, ChallengeType, Identifier as AcmeIdentifier, KeyAuthorization, NewAccount, NewOrder,
-    Order, OrderStatus, RetryPolicy,
+    Account, ChallengeType, ExternalAccountKey, Identifier as AcmeIdentifier, KeyAuthorization,
+    NewAccount, NewOrder, Order, OrderStatus, RetryPolicy,
 };
 use serde::Serialize;
 use tokio::time::{Instant, timeout};
@@ -36,6 +35,16 @@ const WITHIN: Duration = Duration::from_secs(90);
 const POLL: RetryPolicy = RetryPolicy::new()
     .initial_delay(Duration::from_millis(50))
     .timeout(Duration::from_secs(30));
+
+/// An ACME server, as its client knows it.
+pub struct Directory<'d> {
+    /// Its URL.
+    pub url: &'d str,
+    /// The one root that is trusted for it, PEM; without it, what this system trusts.
+    pub root: Option<&'d Path>,
+    /// What binds the account to one that there is already (RFC 8555 §7.3.4).
+    pub binding: Option<&'d ExternalAccountKey>,
+}
 
 /// The certificate that was got.
 #[derive(Debug, Serialize)]
@@ -61,46 +70,61 @@ pub struct Issued {
     pub chain: String,
 }
 
-/// Gets a certificate.
+/// Gets a certificate from one's own cluster, for 127.0.0.1.
 pub async fn demonstrate(
     directory: &str,
     root: &Path,
     on: &Answer,
 ) -> Result<(Issued, String), Failure> {
-    let late = |_| {
-        let seconds = WITHIN.as_secs();
-        anyhow!("no answer within {seconds} s; the logs in the data directory may say why")
+    let own = Directory {
+        url: directory,
+        root: Some(root),
+        binding: None,
     };
-    let issued = timeout(WITHIN, issue(directory, root, on))
+    let issued = issue(&own, &Identifier::Ip(ADDRESS), on)
         .await
-        .unwrap_or_else(|elapsed| Err(late(elapsed)))
-        .context("the cluster runs, but did not issue a certificate")?;
+        .context("the cluster runs, but did not issue a certificate (the logs in the data directory may say why)")?;
     let detail = format!("issued for {ADDRESS} over {}", issued.challenge);
     Ok((issued, detail))
 }
 
-async fn issue(directory: &str, root: &Path, on: &Answer) -> anyhow::Result<Issued> {
+/// Gets a certificate for this name.
+pub async fn issue(from: &Directory<'_>, name: &Identifier, on: &Answer) -> anyhow::Result<Issued> {
+    let late = || anyhow!("no certificate within {} s", WITHIN.as_secs());
+    timeout(WITHIN, order(from, name, on))
+        .await
+        .unwrap_or_else(|_| Err(late()))
+}
+
+async fn order(from: &Directory<'_>, name: &Identifier, on: &Answer) -> anyhow::Result<Issued> {
     let began = Instant::now();
     let account = NewAccount {
         contact: &[],
         terms_of_service_agreed: true,
         only_return_existing: false,
     };
-    let (account, _) = Account::builder_with_root(root)?
-        .create(&account, directory.to_owned(), None)
+    let builder = match from.root {
+        Some(root) => Account::builder_with_root(root),
+        None => Account::builder(),
+    };
+    let (account, _) = builder?
+        .create(&account, from.url.to_owned(), from.binding)
         .await
         .context("new account")?;
-    let identifiers = [AcmeIdentifier::Ip(ADDRESS)];
+    let identifiers = [match name {
+        Identifier::Ip(address) => AcmeIdentifier::Ip(*address),
+        Identifier::Dns(_) | Identifier::Wildcard(_) => AcmeIdentifier::Dns(name.to_string()),
+    }];
     let mut order = account
         .new_order(&NewOrder::new(&identifiers))
         .await
         .context("new order")?;
     prove(&mut order, on).await?;
     let key = InternalKey::generate(KeyAlgorithm::EcdsaP256)?;
-    let csr = create_csr(&[Identifier::Ip(ADDRESS)], &key)?;
+    let csr = create_csr(std::slice::from_ref(name), &key)?;
     order.finalize_csr(&csr).await.context("finalize")?;
     let chain = order.poll_certificate(&POLL).await.context("download")?;
-    describe(chain, on, began.elapsed())
+    describe(chain, name, on, began.elapsed())
 }
 
 /// Proves control of the one identifier in the order.
@@ -158,15 +182,19 @@ async fn why(order: &mut Order) -> String {
     "no reason was given".to_owned()
 }
 
-fn describe(chain: String, on: &Answer, took: Duration) -> anyhow::Result<Issued> {
+fn describe(
+    chain: String,
+    name: &Identifier,
+    on: &Answer,
+    took: Duration,
+) -> anyhow::Result<Issued> {
     let ders = certificates_from_pem(&chain)?;
     let leaf = ders.first().context("the chain is empty")?;
     let (_, certificate) = X509Certificate::from_der(leaf)?;
     let (not_before, not_after) = validity_of_certificate(leaf)?;
-    let serial = Serial::from_octets(&serial_of_certificate(leaf)?).context("its serial number")?;
     Ok(Issued {
-        names: vec![ADDRESS.to_string()],
-        serial: serial.to_string(),
+        names: vec![name.to_string()],
+        serial: hex::encode(serial_of_certificate(leaf)?),
         issuer: certificate.issuer().to_string(),
         not_before,
         not_after,

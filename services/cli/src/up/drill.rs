@@ -1,10 +1,12 @@
 //! `certfleet dr drill`: the day on which nothing is left but a backup and the KEK, rehearsed (DR-2).
 //!
 //! A replica set of its own, on loopback; the backup restored into it; its KEK, its audit trail; then a worker and an API
-//! process over it, and one certificate issued through them as any client gets one. All of it is thrown away in the end, but
+//! process over it, and one certificate issued through them as any client gets one; if it is asked for, one of another
+//! authority as well. All of it is thrown away in the end, but
 //! for the report. Nothing outside is touched: the services do only what issuing takes, and jobs that waited when the backup
 //! was made are not done.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
@@ -14,8 +16,8 @@ use certfleet_backup::{Manifest, Onto, restore};
 use certfleet_domain::{Clock as _, SystemClock, Timestamp};
 use certfleet_pki::certificate_pem;
 use certfleet_secrets::Purpose;
-use certfleet_service_kit::Signals;
 use certfleet_service_kit::settings::CliSettings;
+use certfleet_service_kit::{Condition, Signals, Status};
 use certfleet_storage::collections::JOBS;
 use certfleet_storage::{SecretName, Store, Vault};
 use certfleet_supervisor::Cluster;
@@ -29,9 +31,11 @@ use super::ports::{Ports, free_port};
 use super::programs::Programs;
 use super::progress::Progress;
 use super::settings::Shared;
+use super::upstream::UpstreamArgs;
 use super::{database, operator, services};
 use crate::commands::audit::{Verified, VerifyArgs, verify};
 use crate::commands::backup::whole;
+use crate::commands::health;
 use crate::connection;
 use crate::failure::Failure;
 use crate::operator::Operator;
@@ -51,6 +55,8 @@ pub struct DrillArgs {
     /// The mongod program; without it, `CERTFLEET_MONGOD`, `PATH` and .certfleet/tools are looked at.
     #[arg(long, value_name = "PATH")]
     mongod: Option<PathBuf>,
+    #[command(flatten)]
+    upstream: UpstreamArgs,
 }
 
 /// What came of it.
@@ -65,7 +71,12 @@ struct Report {
     documents: u64,
     keks: Vec<String>,
     audit: Verified,
-    certificate: Issued,
+    health: BTreeMap<String, Condition>,
+    /// From the authority that came back; none if there was none, and another was asked.
+    certificate: Option<Issued>,
+    /// From another authority, if one was asked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    upstream: Option<Issued>,
     steps: Vec<Step>,
     /// From the first step to the certificate.
     seconds: f64,
@@ -111,13 +122,8 @@ pub async fn run(args: &DrillArgs, config: Option<PathBuf>, out: Output) -> Resu
                 "audit trail",
                 format!("whole, {} entries", report.audit.entries),
             ),
-            (
-                "certificate",
-                format!(
-                    "{} by {}",
-                    report.certificate.serial, report.certificate.issuer
-                ),
-            ),
+            ("certificate", of_whom(report.certificate.as_ref())),
+            ("upstream", of_whom(report.upstream.as_ref())),
             ("took", format!("{:.1} s", report.seconds)),
         ]);
         let rows = report
@@ -126,6 +132,13 @@ pub async fn run(args: &DrillArgs, config: Option<PathBuf>, out: Output) -> Resu
             .map(|step| [step.step.to_owned(), format!("{:.1}", step.seconds)]);
         sheet.table(["step", "s"], rows);
     })
+}
+
+fn of_whom(issued: Option<&Issued>) -> String {
+    issued.map_or_else(
+        || "none was asked for".to_owned(),
+        |issued| format!("{} by {}", issued.serial, issued.issuer),
+    )
 }
 
 struct Drill<'d> {
@@ -140,6 +153,7 @@ impl Drill<'_> {
         let began = Instant::now();
         let mut steps = Vec::new();
         let programs = Programs::find()?;
+        let upstream = self.args.upstream.prepare().await?;
         let manifest = self.step(&mut steps, "backup", self.check()).await?;
         let up = self.as_up()?;
         let ports = Ports::take(&up).await?;
@@ -159,7 +173,11 @@ impl Drill<'_> {
             .step(&mut steps, "audit trail", is_whole(&store))
             .await?;
         let root = self.scratch.join("root.pem");
-        find_root(&store, &settings, &root).await?;
+        let has_authority = find_root(&store, &settings, &root).await?;
+        if !has_authority && upstream.is_none() {
+            let name = &settings.acme.default_authority;
+            return Err(Failure::not_found("authority", name));
+        }
         let environment = &shared.environment;
         let started = async {
             services::start_workers(cluster, &up, &programs, environment).await?;
@@ -167,9 +185,18 @@ impl Drill<'_> {
             Ok(((), said))
         };
         self.step(&mut steps, "services", started).await?;
+        let health = self.step(&mut steps, "health", is_well(&store)).await?;
         let directory = format!("{}/directory", shared.api_url);
-        let issued = demonstrate(&directory, &root, &ports.answer);
-        let certificate = self.step(&mut steps, "certificate", issued).await?;
+        let mut certificate = None;
+        if has_authority {
+            let issued = demonstrate(&directory, &root, &ports.answer);
+            certificate = Some(self.step(&mut steps, "certificate", issued).await?);
+        }
+        let mut other = None;
+        if let Some(upstream) = &upstream {
+            let issued = upstream.issue();
+            other = Some(self.step(&mut steps, "upstream", issued).await?);
+        }
         let report = Report {
             backup: self.args.file.clone(),
             backup_begun: manifest.created_at,
@@ -178,7 +205,9 @@ impl Drill<'_> {
             documents: manifest.documents(),
             keks: manifest.keks.clone(),
             audit,
+            health,
             certificate,
+            upstream: other,
             steps,
             seconds: began.elapsed().as_secs_f64(),
         };
@@ -266,13 +295,31 @@ async fn is_whole(store: &Store) -> Result<(Verified, String), Failure> {
     Ok((verified, said))
 }
 
-/// What the certificate is to lead to: an authority of the backup's, and no new one.
-async fn find_root(store: &Store, settings: &CliSettings, file: &Path) -> Result<(), Failure> {
+/// Of the services only those that issue were started, and none that leads.
+async fn is_well(store: &Store) -> Result<(BTreeMap<String, Condition>, String), Failure> {
+    let mut parts = health::parts(store, &["api", "worker"]).await?;
+    parts.remove("leader");
+    let of = |status| parts.values().filter(move |part| part.status == status);
+    if let Some((name, bad)) = parts.iter().find(|(_, part)| part.status == Status::Bad) {
+        let why = bad.detail.as_deref().unwrap_or("bad");
+        return Err(Failure::new(format!("{name}: {why}")));
+    }
+    let said = format!(
+        "{} parts are well, {} not quite",
+        of(Status::Ok).count(),
+        of(Status::Degraded).count()
+    );
+    Ok((parts, said))
+}
+
+/// What the certificate is to lead to: an authority of the backup's, and no new one. Says whether there is one.
+async fn find_root(store: &Store, settings: &CliSettings, file: &Path) -> Result<bool, Failure> {
     let name = &settings.acme.default_authority;
-    let authority = store.authorities.find(name).await?;
-    let authority = authority.ok_or_else(|| Failure::not_found("authority", name))?;
+    let Some(authority) = store.authorities.find(name).await? else {
+        return Ok(false);
+    };
     operator::write(file, &certificate_pem(&authority.issuer.root), 0o644)?;
-    Ok(())
+    Ok(true)
 }
 
 /// The report, signed with the key of the audit trail that came back.

@@ -19,6 +19,7 @@ mod settings;
 mod start;
 mod summary;
 mod supervise;
+mod upstream;
 
 use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
