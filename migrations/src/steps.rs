@@ -8,6 +8,7 @@ mod m0005_limits;
 mod m0006_audit;
 mod m0007_keks;
 mod m0008_revocation;
+mod m0009_eab_keys;
 
 use crate::step::Step;
 
@@ -22,6 +23,7 @@ pub(crate) fn all() -> Vec<Step> {
         m0006_audit::step(),
         m0007_keks::step(),
         m0008_revocation::step(),
+        m0009_eab_keys::step(),
     ]
 }
 
@@ -63,6 +65,7 @@ mod tests {
                 "0af67bb1206fe5cce2518a3478616965b3e34e900bd0bcefe062128f956fce11",
                 "7a7fc2f0bbb178d0725b0a2adb4dbad9ba9321f6872a7f8070f9605844d17d2e",
                 "fe9556059518c455ec70095d45a816a717747537490465ea2dc7d51207dfb6c0",
+                "5f98ada043b022053ce53510b7d5031f5b2fd6b4d73d7d0cad5106b47a2fce69",
             ]
         );
     }

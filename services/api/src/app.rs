@@ -9,7 +9,7 @@ use certfleet_data_kit::{Authorities, PressureGuard};
 use certfleet_domain::{AuthorityName, Clock, ServerId, SystemRng, Timestamp};
 use certfleet_jobs::{Job, JobKey};
 use certfleet_storage::jobs::{JobFeed, JobState, Watching};
-use certfleet_storage::{StorageError, Store, Switches};
+use certfleet_storage::{StorageError, Store, Switches, Vault};
 use time::Duration;
 use tokio::sync::watch;
 use tokio::time::Instant;
@@ -43,6 +43,8 @@ pub struct Policy {
     pub answer_wait: WaitTime,
     /// What `Retry-After` says while something is processing, in seconds.
     pub retry_after: u32,
+    /// What it says with renewal information, in seconds.
+    pub renewal_info_retry_after: u32,
 }
 
 /// What every handler has at hand. Clones share it.
@@ -53,6 +55,8 @@ pub struct App(Arc<Parts>);
 pub struct Parts {
     /// The database.
     pub store: Store,
+    /// Its secrets; of these, the API opens keys that bind accounts.
+    pub vault: Vault,
     /// What is heard of finished jobs.
     pub feed: JobFeed,
     /// The authorities, remembered for a while.

@@ -139,7 +139,8 @@ impl RateLimits {
         }
     }
 
-    async fn give_back(&self, admission: Admission) {
+    /// Gives back what was charged.
+    pub async fn give_back(&self, admission: Admission) {
         stream::iter(admission.0)
             .for_each_concurrent(AT_ONCE, async |(key, charge)| {
                 if let Err(error) = self.states.give_back(&key, charge).await {

@@ -76,6 +76,7 @@ pub async fn serve(context: Context<ApiSettings>) -> anyhow::Result<()> {
         server: context.server_id,
         policy: policy(&settings.acme)?,
         clock,
+        vault: vault.clone(),
         store: store.clone(),
     });
     let process = Process {
@@ -177,6 +178,7 @@ fn policy(acme: &Acme) -> anyhow::Result<Policy> {
         pending_authorization_lifetime: acme.pending_authorization_lifetime.try_into()?,
         answer_wait: acme.answer_wait,
         retry_after: u32::try_from(acme.retry_after.as_secs())?,
+        renewal_info_retry_after: u32::try_from(acme.renewal_info_retry_after.as_secs())?,
     })
 }
 

@@ -71,6 +71,11 @@ impl Urls {
         self.at("key-change")
     }
 
+    /// renewalInfo.
+    pub fn renewal_info(&self) -> String {
+        self.at("renewal-info")
+    }
+
     /// An account: what clients give as `kid`.
     pub fn account(&self, id: AccountId) -> String {
         self.at(format_args!("account/{id}"))

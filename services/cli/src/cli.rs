@@ -6,7 +6,7 @@ use clap::{Parser, Subcommand};
 use clap_complete::Shell;
 
 use crate::commands::{
-    audit, backup, ca, cert, config, crl, db, dr, inspect, jobs, kek, limits, maintenance,
+    audit, backup, ca, cert, config, crl, db, dr, eab, inspect, jobs, kek, limits, maintenance,
 };
 use crate::up::UpArgs;
 
@@ -65,6 +65,9 @@ pub enum Command {
     /// Make certificate authorities, and look at them.
     #[command(subcommand)]
     Ca(ca::CaCommand),
+    /// Make keys that bind accounts to somebody you know (EAB), and take them away.
+    #[command(subcommand)]
+    Eab(eab::EabCommand),
     /// Revoke certificates.
     #[command(subcommand)]
     Cert(cert::CertCommand),

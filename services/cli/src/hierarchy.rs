@@ -243,6 +243,8 @@ fn authority(name: AuthorityName, issuer: Issuer) -> Authority {
         issuer,
         retired_issuers: Vec::new(),
         profiles: vec![Profile::classic(), Profile::shortlived()],
+        external_account_required: false,
+        replacement: None,
         version: 0,
     }
 }

@@ -7,6 +7,7 @@
 //! [`crate::NonceKeys::open`], then the account's key, then [`Jws::verify`], and only then spends the nonce, so that
 //! a request nobody signed costs no database write.
 
+mod binding;
 mod error;
 mod header;
 mod key_change;
@@ -16,6 +17,7 @@ mod tests;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
+pub use self::binding::{BindingError, UnverifiedBinding, bind};
 pub use self::error::JwsError;
 use self::header::Header;
 pub use self::key_change::KeyChange;

@@ -28,7 +28,10 @@ pub use algorithm::Algorithm;
 pub use base64url::{Base64Url, InvalidBase64Url};
 pub use cert_id::{CertId, InvalidCertId};
 pub use jwk::{InvalidJwk, KeyKind, PublicKey};
-pub use jws::{Jws, JwsError, KeyChange, KeyReference, MAX_BODY, Verified};
+pub use jws::{
+    BindingError, Jws, JwsError, KeyChange, KeyReference, MAX_BODY, UnverifiedBinding, Verified,
+    bind,
+};
 pub use key_authorization::{dns01_value, key_authorization, key_authorization_digest};
 pub use nonce::{
     CLOCK_TOLERANCE, DuplicateNonceKey, NONCE_ID_LEN, NonceError, NonceKey, NonceKeys,

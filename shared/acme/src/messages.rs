@@ -11,6 +11,7 @@ mod challenge;
 mod directory;
 mod identifier;
 mod order;
+mod renewal_info;
 mod revocation;
 mod timestamp;
 
@@ -23,6 +24,7 @@ pub use challenge::{ChallengeResponse, ChallengeStatus};
 pub use directory::{Directory, DirectoryMeta};
 pub use identifier::Identifier;
 pub use order::{Finalize, NewOrder, OrderResponse, OrderUrls};
+pub use renewal_info::{RenewalInfo, SuggestedWindow};
 pub use revocation::RevokeCertificate;
 
 /// The status with which a client gives an account or an authorization up (RFC 8555 §7.3.6, §7.5.2).

@@ -39,6 +39,12 @@ acts! {
     DeactivateAccount = "account.deactivate",
     /// It got another key.
     ChangeAccountKey = "account.change-key",
+    /// A key that binds accounts was made.
+    CreateEabKey = "eab-key.create",
+    /// It was taken away.
+    RevokeEabKey = "eab-key.revoke",
+    /// An account was taken away by the authority.
+    RevokeAccount = "account.revoke",
     /// An order was made.
     CreateOrder = "order.create",
     /// Its certificate was asked for: from here on there is an intent to sign.
@@ -65,6 +71,8 @@ acts! {
     RestoreBackup = "backup.restore",
     /// An authority with its keys was made.
     CreateAuthority = "authority.create",
+    /// Whether an authority's accounts have to be bound was changed.
+    ChangeAuthority = "authority.change",
     /// A maintenance began: no new orders.
     BeginMaintenance = "maintenance.begin",
     /// It ended.

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::authority::AuthorityName;
 use crate::clock::Timestamp;
 use crate::identifier::DnsName;
-use crate::ids::AccountId;
+use crate::ids::{AccountId, EabKeyId};
 use crate::problem::ProblemKind;
 use crate::transition::InvalidTransition;
 
@@ -111,6 +111,8 @@ pub struct Account {
     pub contacts: Vec<Contact>,
     /// Whether its holder agreed to the terms of service, and when.
     pub terms_agreed_at: Option<Timestamp>,
+    /// The key that bound it to somebody the administrator knows, if one did.
+    pub eab_key: Option<EabKeyId>,
     /// Whether it may be used.
     pub status: AccountStatus,
     /// When it was made.
@@ -125,6 +127,15 @@ impl Account {
         self.require_valid("deactivated")?;
         Ok(Self {
             status: AccountStatus::Deactivated,
+            ..self
+        })
+    }
+
+    /// The authority takes it away.
+    pub fn revoke(self) -> Result<Self, InvalidTransition> {
+        self.require_valid("revoked")?;
+        Ok(Self {
+            status: AccountStatus::Revoked,
             ..self
         })
     }

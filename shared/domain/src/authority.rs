@@ -4,9 +4,12 @@ use std::fmt;
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
+use time::Duration;
 
+use crate::clock::Timestamp;
 use crate::ids::IssuerId;
 use crate::profile::Profile;
+use crate::renewal::RenewalWindow;
 
 /// Text that is not a short name.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -101,6 +104,27 @@ pub struct Issuer {
     pub root: Vec<u8>,
 }
 
+/// A wish to have certificates replaced before their time: what ARI was made for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Replacement {
+    /// Those that were intended before this moment.
+    pub issued_before: Timestamp,
+    /// Since when it is wished.
+    pub since: Timestamp,
+    /// Within this time from then on, so that they do not all come at once; zero for now.
+    pub within: Duration,
+    /// A page that says why.
+    pub explanation_url: Option<String>,
+}
+
+impl Replacement {
+    /// When to replace them.
+    pub fn window(&self) -> RenewalWindow {
+        RenewalWindow::new(self.since, self.since + self.within)
+            .unwrap_or_else(|| RenewalWindow::over_since(self.since))
+    }
+}
+
 /// An authority.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Authority {
@@ -112,6 +136,10 @@ pub struct Authority {
     pub retired_issuers: Vec<Issuer>,
     /// The profiles it offers: at least one, the first is the default.
     pub profiles: Vec<Profile>,
+    /// Whether accounts have to be bound to somebody the administrator knows (RFC 8555 §7.3.4).
+    pub external_account_required: bool,
+    /// What its administrator wants replaced before its time (RFC 9773), if anything.
+    pub replacement: Option<Replacement>,
     /// Grows by one with each write.
     pub version: i64,
 }

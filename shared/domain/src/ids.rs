@@ -87,6 +87,11 @@ macro_rules! id {
 }
 
 id!(
+    /// A key that binds accounts (RFC 8555 §7.3.4); in the protocol, its `kid`.
+    EabKeyId,
+    "the key of an external account binding's"
+);
+id!(
     /// An ACME account.
     AccountId,
     "an account"

@@ -12,6 +12,7 @@ mod challenge;
 mod clock;
 mod crl;
 mod crl_shard;
+mod eab_key;
 mod identifier;
 mod ids;
 mod limits;
@@ -20,11 +21,12 @@ mod order;
 mod pkcs11_uri;
 mod problem;
 mod profile;
+mod renewal;
 mod trace_parent;
 mod transition;
 
 pub use account::{Account, AccountStatus, Contact, InvalidContact};
-pub use authority::{Authority, AuthorityName, Issuer, ProfileName};
+pub use authority::{Authority, AuthorityName, Issuer, ProfileName, Replacement};
 pub use authorization::{Authorization, AuthorizationState, AuthorizationStatus};
 pub use certificate::{
     Certificate, CertificateOrigin, CertificateState, Revocation, RevocationReason, Serial,
@@ -33,9 +35,10 @@ pub use challenge::{Challenge, ChallengeKind, ChallengeState, Token};
 pub use clock::{Clock, ManualClock, SystemClock, SystemRng, Timestamp};
 pub use crl::Crl;
 pub use crl_shard::{CrlShard, NoSuchShard};
+pub use eab_key::{CannotBind, EabKey, EabKeyState};
 pub use identifier::{DnsName, Identifier, InvalidIdentifier};
 pub use ids::{
-    AccountId, AuthorizationId, CertificateId, ChallengeId, EventId, InvalidId, IssuerId,
+    AccountId, AuthorizationId, CertificateId, ChallengeId, EabKeyId, EventId, InvalidId, IssuerId,
     LeaseToken, OrderId, ServerId,
 };
 pub use limits::{
@@ -46,6 +49,7 @@ pub use order::{Order, OrderState, OrderStatus, Replaced};
 pub use pkcs11_uri::{InvalidPkcs11Uri, Pkcs11Uri};
 pub use problem::{Problem, ProblemKind};
 pub use profile::{KeyUsage, Profile};
+pub use renewal::{RenewalWindow, renewal_due};
 pub use trace_parent::{InvalidTraceParent, TraceParent};
 pub use transition::InvalidTransition;
 

@@ -15,6 +15,8 @@ pub enum Purpose {
     SignOcspResponse,
     /// A server's key, to present its own certificate.
     ServeTls,
+    /// A key that binds accounts, to check a binding.
+    CheckBinding,
     /// The key that nonces are made and checked with.
     MintNonces,
     /// The key that the audit trail is signed with.
@@ -36,6 +38,7 @@ impl Purpose {
             Self::SignResponder => "sign-responder",
             Self::SignOcspResponse => "sign-ocsp-response",
             Self::ServeTls => "serve-tls",
+            Self::CheckBinding => "check-binding",
             Self::MintNonces => "mint-nonces",
             Self::SignCheckpoint => "sign-checkpoint",
             Self::SignReport => "sign-report",

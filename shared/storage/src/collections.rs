@@ -2,6 +2,8 @@
 
 /// ACME accounts.
 pub const ACCOUNTS: &str = "accounts";
+/// Keys that bind accounts.
+pub const EAB_KEYS: &str = "eab_keys";
 /// ACME orders.
 pub const ORDERS: &str = "orders";
 /// ACME authorizations with their challenges.
@@ -54,6 +56,7 @@ pub const MIGRATIONS: &str = "schema_migrations";
 /// All of them.
 pub const ALL: &[&str] = &[
     ACCOUNTS,
+    EAB_KEYS,
     ORDERS,
     AUTHORIZATIONS,
     CERTIFICATES,

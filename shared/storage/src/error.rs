@@ -156,6 +156,14 @@ impl CommitError {
         }
     }
 
+    /// Whether another writer was faster with a document of this collection.
+    pub fn is_change_in(&self, of: &str) -> bool {
+        match self {
+            Self::Changed { collection, .. } => *collection == of,
+            Self::Duplicate { .. } | Self::Storage(_) => false,
+        }
+    }
+
     /// Whether another writer was faster, so that reading again and deciding anew is what to do.
     pub fn is_conflict(&self) -> bool {
         match self {

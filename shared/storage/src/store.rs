@@ -16,8 +16,8 @@ use crate::metrics::Metrics;
 use crate::pool::Pool;
 use crate::processes::Processes;
 use crate::repositories::{
-    Accounts, Authorities, Authorizations, Certificates, Crls, Keks, Nonces, OcspResponses, Orders,
-    SealedSecrets,
+    Accounts, Authorities, Authorizations, Certificates, Crls, EabKeys, Keks, Nonces,
+    OcspResponses, Orders, SealedSecrets,
 };
 use crate::retention::Retention;
 use crate::switches::SwitchBoard;
@@ -33,6 +33,8 @@ pub struct Store {
     group: GroupCommit,
     /// ACME accounts.
     pub accounts: Accounts,
+    /// Keys that bind accounts.
+    pub eab_keys: EabKeys,
     /// ACME orders.
     pub orders: Orders,
     /// ACME authorizations.
@@ -80,6 +82,7 @@ impl Store {
         let group = GroupCommit::start(database.clone(), metrics.clone());
         Self {
             accounts: Accounts::new(&database),
+            eab_keys: EabKeys::new(&database),
             orders: Orders::new(&database),
             authorizations: Authorizations::new(&database),
             certificates: Certificates::new(&database),

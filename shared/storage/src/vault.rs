@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use certfleet_audit::{Act, Event, Sender};
-use certfleet_domain::{AuthorityName, Clock, IssuerId, SystemRng};
+use certfleet_domain::{AuthorityName, Clock, EabKeyId, IssuerId, SystemRng};
 use certfleet_secrets::{
     KekId, Keyring, MalformedSealed, OpenError, Place, Purpose, SealError, Sealed, Secret,
 };
@@ -27,6 +27,8 @@ pub enum SecretName {
     ServerCertificate(AuthorityName),
     /// The key and certificate that sign OCSP answers for this issuer, PEM.
     OcspResponder(IssuerId),
+    /// The key that binds accounts, as it is: a MAC key.
+    EabKey(EabKeyId),
     /// The key that nonces are minted with, by its number.
     NonceKey(u8),
     /// The key that the audit trail is signed with, PKCS#8.
@@ -40,6 +42,7 @@ impl fmt::Display for SecretName {
             Self::RootKey(authority) => write!(f, "root-key/{authority}"),
             Self::ServerCertificate(authority) => write!(f, "server-certificate/{authority}"),
             Self::OcspResponder(issuer) => write!(f, "ocsp-responder/{issuer}"),
+            Self::EabKey(id) => write!(f, "eab-key/{id}"),
             Self::NonceKey(number) => write!(f, "nonce-key/{number}"),
             Self::CheckpointKey => write!(f, "checkpoint-key"),
         }

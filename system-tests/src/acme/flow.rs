@@ -7,11 +7,12 @@ use anyhow::{Context as _, Result, bail, ensure};
 use certfleet_acme::messages::{
     AuthorizationResponse, ChallengeResponse, Finalize, OrderResponse, RevokeCertificate,
 };
-use certfleet_acme::{Base64Url, dns01_value, key_authorization};
+use certfleet_acme::{Base64Url, CertId, dns01_value, key_authorization};
 use certfleet_domain::{AuthorizationStatus, OrderStatus};
 use certfleet_testkit::ChallengeServer;
 use rcgen::PublicKeyData as _;
 use serde_json::{Value, json};
+use x509_parser::extensions::ParsedExtension;
 use x509_parser::pem::Pem;
 
 use super::{Account, Acme, Answer, Csr};
@@ -56,6 +57,25 @@ pub struct Issued {
     pub pem: String,
     /// What was sent to be signed.
     pub csr: Csr,
+}
+
+impl Issued {
+    /// How ARI names the certificate (RFC 9773 §4.1).
+    pub fn cert_id(&self) -> Result<CertId> {
+        let (_, parsed) = x509_parser::parse_x509_certificate(&self.certificate)?;
+        let key_identifier = parsed
+            .extensions()
+            .iter()
+            .find_map(|extension| match extension.parsed_extension() {
+                ParsedExtension::AuthorityKeyIdentifier(found) => found.key_identifier.as_ref(),
+                _ => None,
+            })
+            .context("no authority key identifier")?;
+        Ok(CertId {
+            key_identifier: key_identifier.0.to_vec(),
+            serial: parsed.raw_serial().to_vec(),
+        })
+    }
 }
 
 /// Identifiers as newOrder takes them.

@@ -9,6 +9,7 @@ pub mod config;
 pub mod crl;
 pub mod db;
 pub mod dr;
+pub mod eab;
 pub mod health;
 pub mod inspect;
 pub mod jobs;
@@ -36,6 +37,7 @@ pub async fn run(cli: Cli) -> Result<(), Failure> {
         Command::Backup(command) => backup::run(command, config, out).await,
         Command::Cert(command) => cert::run(command, config, out).await,
         Command::Dr(command) => dr::run(command, config, out).await,
+        Command::Eab(command) => eab::run(command, config, out).await,
         Command::Crl(command) => crl::run(command, config, out).await,
         Command::Inspect(command) => inspect::run(command, config, out).await,
         Command::Health => health::run(config, out).await,

@@ -2,7 +2,8 @@
 
 use certfleet_crash_points::{CrashPoint, reach};
 use certfleet_domain::{
-    Certificate, CertificateId, CertificateState, Order, OrderId, OrderState, Problem, ProblemKind,
+    AccountId, AccountStatus, Certificate, CertificateId, CertificateState, Order, OrderId,
+    OrderState, Problem, ProblemKind,
 };
 use certfleet_jobs::Lease;
 use certfleet_storage::Unit;
@@ -20,6 +21,14 @@ impl Handlers {
             return self.finish(lease, Unit::default()).await;
         };
         reach(CrashPoint::CertificateRead);
+        if let Some(status) = self.no_more(order.account).await? {
+            let why = format!("the account that ordered it is {status}");
+            tracing::info!(order = %order.id, why, "is not signed");
+            let event = self.recorder.not_issued(&certificate, &why);
+            let problem = Problem::new(ProblemKind::Unauthorized, why);
+            let failed = self.store.orders.update(&order.fail(problem)?)?;
+            return self.finish(lease, failed.recording(&event)?).await;
+        }
         let result = match self.issuing.sign(&certificate).await {
             Ok(der) => {
                 reach(CrashPoint::CertificateSigned);
@@ -46,6 +55,18 @@ impl Handlers {
         self.finish(lease, result).await?;
         reach(CrashPoint::CertificateWritten);
         Ok(())
+    }
+
+    /// What became of an account that may not be used any more: its orders go with it (RFC 8555 §7.3.6).
+    async fn no_more(&self, account: AccountId) -> Result<Option<&'static str>, HandlerError> {
+        let found = self.store.accounts.find(account).await?;
+        Ok(match found.map(|account| account.status) {
+            Some(AccountStatus::Valid) => None,
+            Some(status @ (AccountStatus::Deactivated | AccountStatus::Revoked)) => {
+                Some(status.name())
+            }
+            None => Some("gone"),
+        })
     }
 
     /// The order and its intended certificate, if it is still to be signed.

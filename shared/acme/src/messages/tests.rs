@@ -130,6 +130,7 @@ fn accounts() {
         thumbprint: String::new(),
         contacts: vec![Contact::parse("mailto:a@example.org").unwrap()],
         terms_agreed_at: Some(NOW),
+        eab_key: None,
         status: AccountStatus::Valid,
         created_at: NOW,
         version: 1,

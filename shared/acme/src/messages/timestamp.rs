@@ -25,6 +25,24 @@ pub(super) mod option {
     }
 }
 
+/// For a member that has to be there.
+pub(super) mod required {
+    use super::{Deserializer, Serializer, Timestamp, in_utc};
+
+    pub(in super::super) fn serialize<S: Serializer>(
+        at: &Timestamp,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        time::serde::rfc3339::serialize(at, serializer)
+    }
+
+    pub(in super::super) fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<Timestamp, D::Error> {
+        in_utc(time::serde::rfc3339::deserialize(deserializer)?)
+    }
+}
+
 /// An offset can move a moment out of the years that there are.
 fn in_utc<E: de::Error>(at: Timestamp) -> Result<Timestamp, E> {
     at.checked_to_offset(UtcOffset::UTC)

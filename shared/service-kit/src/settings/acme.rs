@@ -41,6 +41,9 @@ pub struct Acme {
     /// What `Retry-After` says while there is no result yet.
     #[serde(deserialize_with = "text")]
     pub retry_after: Duration,
+    /// When a client that has asked for renewal information is to ask again (RFC 9773 §4.3.1).
+    #[serde(deserialize_with = "text")]
+    pub renewal_info_retry_after: Duration,
 }
 
 impl Default for Acme {
@@ -57,6 +60,7 @@ impl Default for Acme {
             authorization_lifetime: days(30),
             answer_wait: Duration::from_secs(5),
             retry_after: Duration::from_secs(3),
+            renewal_info_retry_after: Duration::from_secs(21_600),
         }
     }
 }
@@ -106,6 +110,12 @@ impl Section for Acme {
             self.retry_after >= second,
             "retry_after",
             "at least 1s is due",
+        )?;
+        // What clients keep to (RFC 9773 §4.3.2).
+        require(
+            (minute..=Duration::from_secs(86_400)).contains(&self.renewal_info_retry_after),
+            "renewal_info_retry_after",
+            "1m to 1d is due",
         )
     }
 }

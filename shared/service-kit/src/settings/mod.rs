@@ -63,7 +63,7 @@ pub use services::{
 pub use siem::{Siem, SiemFormat, SiemUrl};
 pub use state::State;
 pub use telemetry::{OtlpEndpoint, Ratio, Telemetry};
-pub use text::Resolver;
+pub use text::{Resolver, parse_duration};
 pub use tls::{Tls, TlsMode};
 pub use urls::{ExternalUrl, MongoUri, WebUrl};
 pub use validation::Validation;

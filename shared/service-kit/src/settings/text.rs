@@ -37,6 +37,14 @@ pub(super) fn list<'de, D: Deserializer<'de>, T: FromText>(
         .collect()
 }
 
+/// A duration as settings have it, such as `1h30m`: for command lines.
+///
+/// # Errors
+/// Says what is due.
+pub fn parse_duration(text: &str) -> Result<Duration, String> {
+    Duration::from_text(text)
+}
+
 /// For types whose own error says what is due.
 pub(super) fn parse<T: FromStr<Err: Display>>(text: &str) -> Result<T, String> {
     text.parse().map_err(|error: T::Err| error.to_string())

@@ -1,6 +1,7 @@
 //! URLs in settings.
 
 use std::fmt;
+use std::str::FromStr;
 
 use serde::{Deserialize, Deserializer};
 use url::Url;
@@ -87,6 +88,14 @@ impl WebUrl {
 impl<'de> Deserialize<'de> for WebUrl {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         text(deserializer)
+    }
+}
+
+impl FromStr for WebUrl {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        Self::from_text(text)
     }
 }
 

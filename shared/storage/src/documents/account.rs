@@ -1,4 +1,4 @@
-use certfleet_domain::{Account, AccountId, AccountStatus, AuthorityName, Contact};
+use certfleet_domain::{Account, AccountId, AccountStatus, AuthorityName, Contact, EabKeyId};
 use serde::{Deserialize, Serialize};
 
 use super::{Stored, from_bson_time, to_bson_time};
@@ -13,6 +13,7 @@ pub(crate) struct AccountDocument {
     thumbprint: String,
     contacts: Vec<Contact>,
     terms_agreed_at: Option<bson::DateTime>,
+    eab_key: Option<EabKeyId>,
     status: AccountStatus,
     created_at: bson::DateTime,
     version: i64,
@@ -38,6 +39,7 @@ impl Stored for Account {
             thumbprint: self.thumbprint.clone(),
             contacts: self.contacts.clone(),
             terms_agreed_at: self.terms_agreed_at.map(to_bson_time),
+            eab_key: self.eab_key,
             status: self.status,
             created_at: to_bson_time(self.created_at),
             version,
@@ -52,6 +54,7 @@ impl Stored for Account {
             thumbprint: document.thumbprint,
             contacts: document.contacts,
             terms_agreed_at: document.terms_agreed_at.map(from_bson_time),
+            eab_key: document.eab_key,
             status: document.status,
             created_at: from_bson_time(document.created_at),
             version: document.version,

@@ -1,7 +1,8 @@
-use certfleet_domain::{Authority, AuthorityName, Issuer, IssuerId, Profile};
+use certfleet_domain::{Authority, AuthorityName, Issuer, IssuerId, Profile, Replacement};
 use serde::{Deserialize, Serialize};
+use time::Duration;
 
-use super::{Stored, binary};
+use super::{Stored, binary, from_bson_time, to_bson_time};
 use crate::collections;
 
 #[derive(Serialize, Deserialize)]
@@ -13,7 +14,40 @@ pub(crate) struct AuthorityDocument {
     #[serde(default)]
     retired_issuers: Vec<IssuerDocument>,
     profiles: Vec<Profile>,
+    #[serde(default)]
+    external_account_required: bool,
+    replacement: Option<ReplacementDocument>,
     version: i64,
+}
+
+#[derive(Serialize, Deserialize)]
+struct ReplacementDocument {
+    issued_before: bson::DateTime,
+    since: bson::DateTime,
+    within_seconds: i64,
+    explanation_url: Option<String>,
+}
+
+impl From<&Replacement> for ReplacementDocument {
+    fn from(replacement: &Replacement) -> Self {
+        Self {
+            issued_before: to_bson_time(replacement.issued_before),
+            since: to_bson_time(replacement.since),
+            within_seconds: replacement.within.whole_seconds(),
+            explanation_url: replacement.explanation_url.clone(),
+        }
+    }
+}
+
+impl From<ReplacementDocument> for Replacement {
+    fn from(document: ReplacementDocument) -> Self {
+        Self {
+            issued_before: from_bson_time(document.issued_before),
+            since: from_bson_time(document.since),
+            within: Duration::seconds(document.within_seconds.clamp(0, i64::from(i32::MAX))),
+            explanation_url: document.explanation_url,
+        }
+    }
 }
 
 #[derive(Serialize, Deserialize)]
@@ -72,6 +106,8 @@ impl Stored for Authority {
                 .map(IssuerDocument::from)
                 .collect(),
             profiles: self.profiles.clone(),
+            external_account_required: self.external_account_required,
+            replacement: self.replacement.as_ref().map(ReplacementDocument::from),
             version,
         }
     }
@@ -89,6 +125,8 @@ impl Stored for Authority {
                 .map(Issuer::from)
                 .collect(),
             profiles: document.profiles,
+            external_account_required: document.external_account_required,
+            replacement: document.replacement.map(Replacement::from),
             version: document.version,
         })
     }

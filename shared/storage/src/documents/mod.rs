@@ -5,6 +5,7 @@ mod authority;
 mod authorization;
 mod certificate;
 mod crl;
+mod eab_key;
 mod ocsp_response;
 mod order;
 

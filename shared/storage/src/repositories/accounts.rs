@@ -1,8 +1,8 @@
 use bson::{Document, doc};
-use certfleet_domain::{Account, AccountId, AuthorityName};
+use certfleet_domain::{Account, AccountId, AuthorityName, EabKeyId};
 use mongodb::{Collection, Database};
 
-use super::{find_by_id, find_one};
+use super::{find_by_id, find_many, find_one};
 use crate::collections::ACCOUNTS;
 use crate::documents::{insert, replace};
 use crate::error::StorageError;
@@ -39,6 +39,11 @@ impl Accounts {
             doc! { "authority": authority.as_str(), "thumbprint": thumbprint },
         )
         .await
+    }
+
+    /// The accounts that this key has bound.
+    pub async fn bound_by(&self, key: EabKeyId) -> Result<Vec<Account>, StorageError> {
+        find_many(&self.collection, doc! { "eab_key": key.to_string() }).await
     }
 
     /// The unit that stores a new account; refused as a duplicate if the key has one.

@@ -7,7 +7,7 @@ use mongodb::{Collection, Database};
 
 use super::{by_id, find_many, find_one};
 use crate::collections::AUTHORITIES;
-use crate::documents::insert;
+use crate::documents::{insert, replace};
 use crate::error::StorageError;
 use crate::group::{Row, Unit, Write};
 
@@ -77,6 +77,11 @@ impl Authorities {
     /// The unit that stores a new authority; refused as a duplicate if there is one of its name.
     pub fn insert(&self, authority: &Authority) -> Result<Unit, StorageError> {
         insert(authority)
+    }
+
+    /// The unit that stores a change, provided that nobody has changed the authority since it was read.
+    pub fn update(&self, authority: &Authority) -> Result<Unit, StorageError> {
+        replace(authority)
     }
 }
 

@@ -10,8 +10,8 @@ use crate::documents::to_bson_time;
 pub struct Selection {
     /// Their authority.
     pub authority: Option<AuthorityName>,
-    /// Who ordered them.
-    pub account: Option<AccountId>,
+    /// Who ordered them: one of these, if there are any.
+    pub accounts: Vec<AccountId>,
     /// A name that is among theirs, or above one of them.
     pub name: Option<String>,
     /// They were issued at this moment or later.
@@ -26,7 +26,7 @@ impl Selection {
     /// Whether nothing is asked of them, so that it is all there are.
     pub fn is_everything(&self) -> bool {
         self.authority.is_none()
-            && self.account.is_none()
+            && self.accounts.is_empty()
             && self.name.is_none()
             && self.issued_since.is_none()
             && self.issued_before.is_none()
@@ -39,8 +39,9 @@ impl Selection {
         if let Some(authority) = &self.authority {
             filter.insert("authority", authority.as_str());
         }
-        if let Some(account) = self.account {
-            filter.insert("account", account.to_string());
+        if !self.accounts.is_empty() {
+            let accounts: Vec<String> = self.accounts.iter().map(ToString::to_string).collect();
+            filter.insert("account", doc! { "$in": accounts });
         }
         if let Some(name) = &self.name {
             filter.insert("identifiers", doc! { "$regex": at_or_below(name) });

@@ -3,8 +3,9 @@
 use certfleet_domain::{
     Account, AccountId, AccountStatus, Authority, AuthorityName, Authorization, AuthorizationId,
     AuthorizationState, Certificate, CertificateId, CertificateOrigin, CertificateState, Challenge,
-    ChallengeId, ChallengeKind, ChallengeState, Clock, Contact, Identifier, Issuer, IssuerId,
-    Order, OrderId, OrderState, Profile, Serial, SystemClock, SystemRng, Timestamp, Token,
+    ChallengeId, ChallengeKind, ChallengeState, Clock, Contact, EabKeyId, Identifier, Issuer,
+    IssuerId, Order, OrderId, OrderState, Profile, Replacement, Serial, SystemClock, SystemRng,
+    Timestamp, Token,
 };
 use time::Duration;
 
@@ -25,6 +26,7 @@ pub fn account() -> Account {
         thumbprint: format!("thumbprint-of-{id}"),
         contacts: vec![Contact::parse("mailto:admin@example.org").expect("a contact")],
         terms_agreed_at: Some(now()),
+        eab_key: Some(EabKeyId::generate(&SystemClock, &mut SystemRng)),
         status: AccountStatus::Valid,
         created_at: now(),
         version: 0,
@@ -109,6 +111,13 @@ pub fn authority() -> Authority {
         issuer: issuer(),
         retired_issuers: vec![issuer()],
         profiles: vec![Profile::classic(), Profile::shortlived()],
+        external_account_required: true,
+        replacement: Some(Replacement {
+            issued_before: now(),
+            since: now(),
+            within: Duration::hours(24),
+            explanation_url: Some("https://ca.example/why".to_owned()),
+        }),
         version: 0,
     }
 }

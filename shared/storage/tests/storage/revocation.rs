@@ -289,7 +289,7 @@ async fn certificates_are_selected_by_what_they_have_in_common() {
     .await;
     let all = Selection {
         authority: None,
-        account: None,
+        accounts: Vec::new(),
         name: None,
         issued_since: None,
         issued_before: None,
@@ -314,7 +314,7 @@ async fn certificates_are_selected_by_what_they_have_in_common() {
         ..all.clone()
     };
     let of_account = |account| Selection {
-        account: Some(account),
+        accounts: vec![account],
         ..all.clone()
     };
     for (selection, due) in [

@@ -2,7 +2,7 @@
 
 use certfleet_system_tests::{Cluster, fresh_name};
 
-use super::{Asked, Delivered, Home, address_for, status_of_account};
+use super::{Asked, Delivered, Home, address_for, bound_authority, status_of_account};
 
 /// Publishes what certbot's manual mode has in its environment.
 const AUTH_HOOK: &str = r#"publish set-txt "{\"host\":\"_acme-challenge.$CERTBOT_DOMAIN\",\"value\":\"$CERTBOT_VALIDATION\"}""#;
@@ -15,15 +15,18 @@ struct Certbot<'a> {
 impl<'a> Certbot<'a> {
     /// With an account for this address.
     fn registered(cluster: &'a Cluster, email: &str) -> Self {
-        let certbot = Self {
-            home: Home::new(cluster).trusting_by("REQUESTS_CA_BUNDLE"),
-            options: format!(
-                "--config-dir config --work-dir work --logs-dir logs --non-interactive --server {}",
-                cluster.directory()
-            ),
-        };
+        let certbot = Self::at(cluster, cluster.directory());
         certbot.run(&format!("register --agree-tos --no-eff-email -m {email}"));
         certbot
+    }
+
+    fn at(cluster: &'a Cluster, directory: &str) -> Self {
+        Self {
+            home: Home::new(cluster).trusting_by("REQUESTS_CA_BUNDLE"),
+            options: format!(
+                "--config-dir config --work-dir work --logs-dir logs --non-interactive --server {directory}"
+            ),
+        }
     }
 
     fn run(&self, line: &str) -> String {
@@ -65,6 +68,31 @@ async fn its_own_server_for_two_names_then_an_update_a_renewal_and_a_revocation_
     certbot.run("revoke --cert-name one --reason superseded --no-delete-after-revoke");
     second.assert_revoked(&cluster, Some("superseded")).await;
     first.assert_revoked(&cluster, None).await;
+}
+
+#[tokio::test]
+async fn an_account_that_is_bound_once() {
+    let cluster = Cluster::shared().await.unwrap();
+    let (directory, [kid, key]) = bound_authority(&cluster, "bound-certbot");
+    let register = |email: &str| {
+        format!(
+            "register --agree-tos --no-eff-email -m {email} --eab-kid {kid} --eab-hmac-key {key}"
+        )
+    };
+    let certbot = Certbot::at(&cluster, &directory);
+    certbot.run(&register("bound@certbot.test"));
+    assert_eq!(
+        status_of_account(&cluster, "bound@certbot.test").await,
+        "valid"
+    );
+    let other = Certbot::at(&cluster, &directory);
+    let line = format!(
+        "certbot {} {}",
+        other.options,
+        register("late@certbot.test")
+    );
+    let why = other.home.refused(&line);
+    assert!(why.contains("used as often as it may be"), "{why}");
 }
 
 #[tokio::test]

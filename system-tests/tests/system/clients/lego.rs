@@ -2,7 +2,7 @@
 
 use certfleet_system_tests::{Cluster, fresh_name};
 
-use super::{Asked, Delivered, Home, address_for};
+use super::{Asked, Delivered, Home, address_for, bound_authority};
 
 struct Lego<'a> {
     home: Home<'a>,
@@ -11,11 +11,14 @@ struct Lego<'a> {
 
 impl<'a> Lego<'a> {
     fn new(cluster: &'a Cluster) -> Self {
+        Self::at(cluster, cluster.directory())
+    }
+
+    fn at(cluster: &'a Cluster, directory: &str) -> Self {
         Self {
             home: Home::new(cluster).trusting_by("LEGO_CA_CERTIFICATES"),
             options: format!(
-                "--path state --accept-tos --email lego@example.test --server {}",
-                cluster.directory()
+                "--path state --accept-tos --email lego@example.test --server {directory}"
             ),
         }
     }
@@ -60,6 +63,22 @@ async fn its_own_http_server_then_a_renewal_and_a_revocation_once() {
         again.contains("urn:ietf:params:acme:error:alreadyRevoked"),
         "{again}"
     );
+}
+
+#[tokio::test]
+async fn an_account_that_is_bound() {
+    let cluster = Cluster::shared().await.unwrap();
+    let (directory, [kid, key]) = bound_authority(&cluster, "bound-lego");
+    let lego = Lego::at(&cluster, &directory);
+    let name = fresh_name("lego");
+    let address = address_for(&cluster, &[&name]);
+    let port = cluster.answers().http01().port();
+    let of_this = format!("--http --http.port {address}:{port} -d {name}");
+
+    let without = format!("lego {} {of_this} run", lego.options);
+    let why = lego.home.refused(&without);
+    assert!(why.contains("External Account Binding"), "{why}");
+    lego.run(&format!("--eab --kid {kid} --hmac {key} {of_this} run"));
 }
 
 #[tokio::test]

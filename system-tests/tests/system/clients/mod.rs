@@ -35,6 +35,24 @@ fn address_for(cluster: &Cluster, names: &[&str]) -> Ipv4Addr {
     address
 }
 
+/// The directory of a new authority whose accounts have to be bound, and the identifier and the MAC key of one that may be.
+fn bound_authority(cluster: &Cluster, name: &str) -> (String, [String; 2]) {
+    let command = |arguments: &[&str]| {
+        let output = cluster.certfleet(arguments).unwrap();
+        assert!(output.status.success(), "{output:?}");
+        String::from_utf8(output.stdout).unwrap()
+    };
+    command(&["ca", "create", name]);
+    command(&["eab", "require", name]);
+    let made = command(&["eab", "create", "--authority", name, "--json"]);
+    let made: serde_json::Value = serde_json::from_str(&made).unwrap();
+    let text = |field: &str| made[field].as_str().unwrap().to_owned();
+    (
+        format!("{}/acme/{name}/directory", cluster.api()),
+        [text("kid"), text("hmac_key")],
+    )
+}
+
 /// How the authority holds the one account with this contact: `valid`, `deactivated`.
 async fn status_of_account(cluster: &Cluster, email: &str) -> String {
     let database = cluster.database().await.unwrap();

@@ -1,10 +1,8 @@
 //! Renewals that say what they replace (RFC 9773 §5).
 
-use anyhow::{Context as _, Result, ensure};
-use certfleet_acme::CertId;
+use anyhow::{Result, ensure};
 use certfleet_domain::ProblemKind;
 use certfleet_system_tests::{Cluster, fresh_name};
-use x509_parser::extensions::ParsedExtension;
 
 use super::{Replicas, require_refused, wish};
 
@@ -37,12 +35,12 @@ async fn an_order_that_replaces_a_certificate_is_exempt() -> Result<()> {
     // One that would have other names beside is no renewal.
     let more = [names[0].clone(), fresh_name("not-renewed")];
     let mut wider = wish(&more);
-    wider["replaces"] = cert_id(&issued.certificate)?.to_string().into();
+    wider["replaces"] = issued.cert_id()?.to_string().into();
     let refused = acme.post(&account, new_order, &wider).await?;
     require_refused(&refused, "2 problems")?;
 
     let mut renewal = plain.clone();
-    renewal["replaces"] = cert_id(&issued.certificate)?.to_string().into();
+    renewal["replaces"] = issued.cert_id()?.to_string().into();
     let (url, order) = acme.order(&account, &renewal).await?;
     let csr = certfleet_system_tests::acme::Csr::new(&names)?;
     acme.complete(&account, &url, &order, csr).await?;
@@ -52,20 +50,4 @@ async fn an_order_that_replaces_a_certificate_is_exempt() -> Result<()> {
         .expect_problem(409, ProblemKind::AlreadyReplaced)?;
     require_refused(&acme.post(&account, new_order, &plain).await?, "")?;
     Ok(())
-}
-
-fn cert_id(certificate: &[u8]) -> Result<CertId> {
-    let (_, parsed) = x509_parser::parse_x509_certificate(certificate)?;
-    let key_identifier = parsed
-        .extensions()
-        .iter()
-        .find_map(|extension| match extension.parsed_extension() {
-            ParsedExtension::AuthorityKeyIdentifier(found) => found.key_identifier.as_ref(),
-            _ => None,
-        })
-        .context("no authority key identifier")?;
-    Ok(CertId {
-        key_identifier: key_identifier.0.to_vec(),
-        serial: parsed.tbs_certificate.raw_serial().to_vec(),
-    })
 }

@@ -33,12 +33,12 @@ fn directory(app: &App, authority: &Authority, urls: &Urls) -> Directory {
         new_authz: Some(urls.new_authz()),
         revoke_cert: urls.revoke_cert(),
         key_change: urls.key_change(),
-        renewal_info: None,
+        renewal_info: Some(urls.renewal_info()),
         meta: DirectoryMeta {
             terms_of_service: app.policy.terms_of_service.clone(),
             website: app.policy.website.clone(),
             caa_identities: app.policy.caa_identities.clone(),
-            external_account_required: false,
+            external_account_required: authority.external_account_required,
             profiles: profile_names.collect(),
         },
     }

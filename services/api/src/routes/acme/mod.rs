@@ -2,6 +2,7 @@
 
 mod account;
 mod authorization;
+mod binding;
 mod certificate;
 mod challenge;
 mod directory;
@@ -13,6 +14,7 @@ mod new_nonce;
 mod new_order;
 mod order;
 mod orders;
+mod renewal_info;
 mod replaces;
 mod revoke_cert;
 
@@ -60,6 +62,7 @@ pub fn router(app: &App, ceiling: Duration) -> Router<App> {
             "/certificate/{id}/{number}",
             post(certificate::post_alternate),
         )
+        .route("/renewal-info/{cert_id}", get(renewal_info::get))
         .route_layer(middleware::from_fn_with_state(app.clone(), with_ticket))
         .route_layer(middleware::from_fn_with_state(
             app.clone(),

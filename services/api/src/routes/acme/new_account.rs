@@ -9,14 +9,15 @@ use certfleet_audit::Act;
 use certfleet_domain::{Account, AccountId, AccountStatus, LimitKey, ProblemKind, SystemRng};
 use certfleet_pki::public_key_strength;
 use certfleet_service_kit::ClientIp;
-use certfleet_storage::CommitError;
+use certfleet_storage::{CommitError, collections};
 use http::StatusCode;
 use http::header::LOCATION;
 
+use super::binding::{self, Bound};
 use crate::app::App;
 use crate::error::ApiError;
 use crate::signed::{AtAuthority, ByKey};
-use crate::ticket::Deed;
+use crate::ticket::{Deed, Ticket};
 
 pub async fn post(
     State(app): State<App>,
@@ -50,6 +51,7 @@ pub async fn post(
     {
         return Err(ApiError::TermsNotAgreed(terms.clone()));
     }
+    let bound = binding::check(&app, &at, &wish, &key).await?;
     let now = app.now();
     let account = Account {
         id: AccountId::generate(app.clock.as_ref(), &mut SystemRng),
@@ -58,15 +60,21 @@ pub async fn post(
         thumbprint: thumbprint.clone(),
         contacts: wish.contacts()?,
         terms_agreed_at: agreed.then_some(now),
+        eab_key: bound.as_ref().map(Bound::id),
         status: AccountStatus::Valid,
         created_at: now,
         version: 0,
     };
-    let unit = app.store.accounts.insert(&account)?;
     let address = LimitKey::address(&at.authority.name, address);
     let admission = app.limits.admit(vec![address], now).await?;
-    let deed = Deed::new(Act::CreateAccount, format_args!("account/{}", account.id));
-    let fate = ticket.act(&app, unit, deed).await;
+    let made = make(&app, &at, &ticket, &account, bound).await;
+    let fate = match made {
+        Ok(fate) => fate,
+        Err(refusal) => {
+            app.limits.give_back(admission).await;
+            return Err(refusal);
+        }
+    };
     app.limits.settle(admission, &fate).await;
     match fate {
         Ok(()) => Ok(answer(&at, &account, StatusCode::CREATED)),
@@ -76,6 +84,31 @@ pub async fn post(
             None => Err(ApiError::Contended),
         },
         Err(error) => Err(error.into()),
+    }
+}
+
+/// Stores the account, and uses the key that binds it, if one does.
+async fn make(
+    app: &App,
+    at: &AtAuthority,
+    ticket: &Ticket,
+    account: &Account,
+    mut bound: Option<Bound>,
+) -> Result<Result<(), CommitError>, ApiError> {
+    loop {
+        let mut unit = app.store.accounts.insert(account)?;
+        let mut deed = Deed::new(Act::CreateAccount, format_args!("account/{}", account.id));
+        if let Some(bound) = &bound {
+            unit = unit.and(bound.unit(app, account.created_at)?);
+            deed = deed.with_detail(format_args!("bound by eab-key/{}", bound.id()));
+        }
+        match (ticket.act(app, unit, deed).await, bound.take()) {
+            // Another account was bound by the same key meanwhile: it may be good for this one yet.
+            (Err(error), Some(before)) if error.is_change_in(collections::EAB_KEYS) => {
+                bound = Some(before.again(app, at).await?);
+            }
+            (fate, _) => return Ok(fate),
+        }
     }
 }
 

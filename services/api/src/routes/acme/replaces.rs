@@ -36,15 +36,7 @@ pub(super) async fn check(
         .parse()
         .map_err(|error| malformed(format!("\"replaces\" is {error}")))?;
     let unknown = || malformed("\"replaces\" names no certificate of this authority".to_owned());
-    let serial = Serial::from_octets(&parsed.serial).ok_or_else(unknown)?;
-    let found = app.store.certificates.find_by_serial(serial).await?;
-    let found = found.ok_or_else(unknown)?;
-    let signed_by = found
-        .der()
-        .and_then(|der| authority_key_identifier(der).ok());
-    if found.authority != at.authority.name || signed_by != Some(parsed.key_identifier) {
-        return Err(unknown());
-    }
+    let found = named(app, at, &parsed).await?.ok_or_else(unknown)?;
     if !matches!(found.origin, CertificateOrigin::Order { account: owner, .. } if owner == account.id)
     {
         let detail = "the certificate to be replaced was ordered by another account";
@@ -72,6 +64,23 @@ pub(super) async fn check(
             cert_id: cert_id.to_owned(),
         },
     })
+}
+
+/// The certificate of this authority that ARI names so, if there is one.
+pub(super) async fn named(
+    app: &App,
+    at: &AtAuthority,
+    cert_id: &CertId,
+) -> Result<Option<Certificate>, ApiError> {
+    let Some(serial) = Serial::from_octets(&cert_id.serial) else {
+        return Ok(None);
+    };
+    let found = app.store.certificates.find_by_serial(serial).await?;
+    Ok(found.filter(|found| {
+        let signed_by = found.der().map(authority_key_identifier);
+        found.authority == at.authority.name
+            && signed_by.is_some_and(|by| by.is_ok_and(|by| by == cert_id.key_identifier))
+    }))
 }
 
 /// The unit that marks the certificate as replaced by the order, to be committed with the order's finalization.

@@ -2,17 +2,20 @@
 
 mod create;
 mod list;
+mod replace;
 mod root;
 mod test_sign;
 mod view;
 
 use std::path::PathBuf;
 
+use certfleet_audit::Act;
 use certfleet_domain::{Authority, AuthorityName};
-use certfleet_storage::Store;
+use certfleet_storage::{CommitError, Store};
 use clap::Subcommand;
 
 use crate::failure::Failure;
+use crate::operator::Operator;
 use crate::output::Output;
 
 /// Make certificate authorities, and look at them.
@@ -30,6 +33,8 @@ pub enum CaCommand {
         #[arg(long, value_name = "FILE")]
         out: Option<PathBuf>,
     },
+    /// Ask clients to replace certificates before their time, by ARI (RFC 9773): all, or those issued before a moment.
+    Replace(replace::ReplaceArgs),
     /// Sign a throw-away certificate with each profile, to prove that the authority can. Nothing is stored.
     TestSign {
         /// The authority.
@@ -43,6 +48,7 @@ pub async fn run(command: CaCommand, config: Option<PathBuf>, out: Output) -> Re
         CaCommand::Create(args) => create::run(args, config, out).await,
         CaCommand::List => list::run(config, out).await,
         CaCommand::Root { name, out: file } => root::run(&name, file, config, out).await,
+        CaCommand::Replace(args) => replace::run(&args, config, out).await,
         CaCommand::TestSign { name } => test_sign::run(&name, config, out).await,
     }
 }
@@ -50,4 +56,26 @@ pub async fn run(command: CaCommand, config: Option<PathBuf>, out: Output) -> Re
 async fn find(store: &Store, name: &AuthorityName) -> Result<Authority, Failure> {
     let found = store.authorities.find(name).await?;
     found.ok_or_else(|| Failure::not_found("authority", name))
+}
+
+/// Changes an authority, on record. `to` is asked anew if another was faster.
+pub async fn change(
+    store: &Store,
+    name: &AuthorityName,
+    act: Act,
+    detail: &str,
+    to: impl Fn(Authority) -> Authority,
+) -> Result<(), Failure> {
+    loop {
+        let changed = to(find(store, name).await?);
+        let event = Operator::here()
+            .event(act, format_args!("authority/{name}"))
+            .with_detail(detail);
+        let unit = store.authorities.update(&changed)?.recording(&event)?;
+        match store.commit(unit).await {
+            Ok(()) => return Ok(()),
+            Err(CommitError::Storage(error)) => return Err(error.into()),
+            Err(CommitError::Changed { .. } | CommitError::Duplicate { .. }) => {}
+        }
+    }
 }

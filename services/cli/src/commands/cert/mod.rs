@@ -1,6 +1,6 @@
 //! `certfleet cert`: what is done to certificates.
 
-mod revoke;
+pub mod revoke;
 
 use std::path::PathBuf;
 

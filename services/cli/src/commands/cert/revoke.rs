@@ -63,7 +63,7 @@ pub struct RevokeArgs {
     yes: bool,
 }
 
-fn parse_reason(text: &str) -> Result<RevocationReason, String> {
+pub fn parse_reason(text: &str) -> Result<RevocationReason, String> {
     RevocationReason::ALL
         .into_iter()
         .find(|reason| reason.name() == text)
@@ -161,7 +161,7 @@ pub async fn run(store: &Store, args: &RevokeArgs, out: Output) -> Result<(), Fa
 fn selection(args: &RevokeArgs) -> Result<Selection, Failure> {
     let selection = Selection {
         authority: args.authority.clone(),
-        account: args.account,
+        accounts: args.account.into_iter().collect(),
         name: args.name.clone(),
         issued_since: args.issued_since,
         issued_before: args.issued_before,
@@ -212,7 +212,7 @@ async fn look(store: &Store, selection: &Selection) -> Result<(u64, u64, Vec<Exa
 }
 
 /// Revokes all that match, many at once. Gives how many it has revoked.
-async fn sweep(
+pub async fn sweep(
     store: &Store,
     selection: &Selection,
     of: u64,

@@ -20,6 +20,8 @@ struct AccountView {
     authority: String,
     contacts: Vec<String>,
     thumbprint: String,
+    /// The key that bound it, if one did.
+    eab_key: Option<String>,
     #[serde(with = "time::serde::rfc3339")]
     created_at: Timestamp,
     #[serde(with = "time::serde::rfc3339::option")]
@@ -69,6 +71,7 @@ impl AccountView {
             authority: account.authority.to_string(),
             contacts: account.contacts.iter().map(ToString::to_string).collect(),
             thumbprint: account.thumbprint,
+            eab_key: account.eab_key.map(|key| key.to_string()),
             created_at: account.created_at,
             terms_agreed_at: account.terms_agreed_at,
             orders,
@@ -83,6 +86,7 @@ impl AccountView {
             ("authority", self.authority.clone()),
             ("contacts", joined(&self.contacts)),
             ("key", self.thumbprint.clone()),
+            ("bound by", self.eab_key.clone().unwrap_or_default()),
             ("created", moment(self.created_at)),
             ("terms agreed", moment_or_none(self.terms_agreed_at)),
         ]);
