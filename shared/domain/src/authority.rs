@@ -86,6 +86,11 @@ short_name!(
     "an authority"
 );
 short_name!(
+    /// The name by which a fleet knows an authority that it has certificates from.
+    UpstreamName,
+    "an upstream authority"
+);
+short_name!(
     /// The name of a profile, as clients ask for it.
     ProfileName,
     "a profile"

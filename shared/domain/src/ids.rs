@@ -92,6 +92,16 @@ id!(
     "the key of an external account binding's"
 );
 id!(
+    /// A managed certificate: what the fleet is to have, through all its renewals.
+    ManagedId,
+    "a managed certificate's"
+);
+id!(
+    /// One certificate of those that a managed one has had.
+    VersionId,
+    "a certificate version's"
+);
+id!(
     /// An ACME account.
     AccountId,
     "an account"

@@ -13,6 +13,7 @@ mod clock;
 mod crl;
 mod crl_shard;
 mod eab_key;
+mod fleet;
 mod identifier;
 mod ids;
 mod limits;
@@ -26,7 +27,7 @@ mod trace_parent;
 mod transition;
 
 pub use account::{Account, AccountStatus, Contact, InvalidContact};
-pub use authority::{Authority, AuthorityName, Issuer, ProfileName, Replacement};
+pub use authority::{Authority, AuthorityName, Issuer, ProfileName, Replacement, UpstreamName};
 pub use authorization::{Authorization, AuthorizationState, AuthorizationStatus};
 pub use certificate::{
     Certificate, CertificateOrigin, CertificateState, Revocation, RevocationReason, Serial,
@@ -36,10 +37,13 @@ pub use clock::{Clock, ManualClock, SystemClock, SystemRng, Timestamp};
 pub use crl::Crl;
 pub use crl_shard::{CrlShard, NoSuchShard};
 pub use eab_key::{CannotBind, EabKey, EabKeyState};
+pub use fleet::{
+    Advice, Attempt, Course, Current, Managed, Next, Reason, Setback, Upstream, UpstreamBinding,
+};
 pub use identifier::{DnsName, Identifier, InvalidIdentifier};
 pub use ids::{
     AccountId, AuthorizationId, CertificateId, ChallengeId, EabKeyId, EventId, InvalidId, IssuerId,
-    LeaseToken, OrderId, ServerId,
+    LeaseToken, ManagedId, OrderId, ServerId, VersionId,
 };
 pub use limits::{
     AttemptTerms, Charge, InvalidRate, Limit, LimitKey, Rate, Verdict, registered_domain,

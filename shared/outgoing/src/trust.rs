@@ -29,6 +29,9 @@ pub enum TrustError {
         /// Why; no content.
         why: String,
     },
+    /// What is to be trusted is no certificate.
+    #[error("the roots to trust: {0}")]
+    Roots(String),
     /// There are no roots.
     #[error("the system has no root certificates: a CA file of its own is due in the settings")]
     NoRoots,
@@ -54,6 +57,27 @@ impl Trust {
         let key_text = read(key)?;
         let key = PrivateKeyDer::from_pem_slice(&key_text).map_err(|why| wrong(key, &why))?;
         Ok(config.with_client_auth_cert(chain, key)?)
+    }
+
+    /// For TLS 1.2 and 1.3, trusting these roots alone, PEM.
+    ///
+    /// # Errors
+    /// There is none among them, or one that is no certificate.
+    pub fn only(roots: &str) -> Result<ClientConfig, TrustError> {
+        let mut store = RootCertStore::empty();
+        for root in CertificateDer::pem_slice_iter(roots.as_bytes()) {
+            store.add(root.map_err(|why| TrustError::Roots(why.to_string()))?)?;
+        }
+        if store.is_empty() {
+            return Err(TrustError::Roots(
+                "there is no certificate in it".to_owned(),
+            ));
+        }
+        let provider = Arc::new(aws_lc_rs::default_provider());
+        Ok(ClientConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()?
+            .with_root_certificates(store)
+            .with_no_client_auth())
     }
 
     /// For calls that are not to be encrypted, and that never trust anybody.

@@ -71,6 +71,7 @@ fn configure(options: &PebbleOptions, port: u16, directory: &Path) -> PathBuf {
         "tlsPort": options.http01_port,
         "externalAccountBindingRequired": options.binding.is_some(),
         "externalAccountMACKeys": keys,
+        "domainBlocklist": ["blocked-domain.example"],
         "keyAlgorithm": "ecdsa",
         "profiles": {
             "default": { "description": "90 days", "validityPeriod": 7_776_000 },

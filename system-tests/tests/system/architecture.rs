@@ -35,7 +35,7 @@ const SHARED: &[(&str, &[&str])] = &[
         ],
     ),
     ("validation", &["domain", "acme"]),
-    ("upstream", &["domain", "acme", "pki"]),
+    ("upstream", &["domain", "acme", "outgoing"]),
     ("deploy", &["domain", "pki"]),
     ("forwarding", &["audit", "outgoing"]),
     // Of forwarding it takes what a receiver's setting may say.
