@@ -73,6 +73,7 @@ pub struct Cluster {
     data: PathBuf,
     answers: ChallengeServer,
     port: u16,
+    plain_port: u16,
     launched: Launched,
 }
 
@@ -191,8 +192,14 @@ impl Cluster {
             // Not before: the start answers the challenge of its own certificate on one of these ports.
             answers: ChallengeServer::start_on(challenges).await,
             port,
+            plain_port: ports[4],
             launched,
         })
+    }
+
+    /// The port at which relying parties, and authorities that validate names of the fleet, ask in plain HTTP.
+    pub fn plain_port(&self) -> u16 {
+        self.plain_port
     }
 
     /// Has it end, and waits until all that it started has. Gives where its logs are kept.

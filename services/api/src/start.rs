@@ -93,9 +93,7 @@ pub async fn serve(context: Context<ApiSettings>) -> anyhow::Result<()> {
     let drain = settings.server.shutdown_timeout;
     let plain = for_relying_parties.map(|listener| Server {
         listener,
-        router: edge
-            .clone()
-            .wrap(routes::pki::router().with_state(app.clone())),
+        router: edge.clone().wrap(for_strangers().with_state(app.clone())),
         tls: None,
         drain,
     });
@@ -147,10 +145,17 @@ fn check_authority(app: &App, context: &Context<ApiSettings>) {
         });
 }
 
+/// What is asked for in plain HTTP: by relying parties, and by authorities that validate names of the fleet.
+fn for_strangers() -> Router<App> {
+    routes::pki::router().merge(routes::challenge_answer::router())
+}
+
 fn router(app: App, context: &Context<ApiSettings>) -> Router {
     let settings = &context.settings;
     let acme = routes::acme::router(&app, settings.server.write_timeout).with_state(app.clone());
-    let mut router = probes(Arc::clone(&context.health)).merge(acme);
+    let mut router = probes(Arc::clone(&context.health))
+        .merge(acme)
+        .merge(routes::challenge_answer::router().with_state(app.clone()));
     if settings.revocation.url.is_some() {
         router = router.merge(routes::pki::router().with_state(app.clone()));
     }

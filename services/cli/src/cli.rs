@@ -7,6 +7,7 @@ use clap_complete::Shell;
 
 use crate::commands::{
     audit, backup, ca, cert, config, crl, db, dr, eab, inspect, jobs, kek, limits, maintenance,
+    upstream,
 };
 use crate::up::UpArgs;
 
@@ -15,7 +16,7 @@ Exit codes:
   0    done
   1    failed; standard error says why, in one line
   2    bad usage, or settings that are not valid
-  3    there is no such thing (authority, order, certificate, account, job, pause)
+  3    there is no such thing (authority, order, certificate, account, key, job, pause)
   4    the audit trail is not what it was; standard error names the first entry that is wrong
   130  interrupted before it was done
 
@@ -68,7 +69,10 @@ pub enum Command {
     /// Make keys that bind accounts to somebody you know (EAB), and take them away.
     #[command(subcommand)]
     Eab(eab::EabCommand),
-    /// Revoke certificates.
+    /// Say whom the fleet has certificates from.
+    #[command(subcommand)]
+    Upstream(upstream::UpstreamCommand),
+    /// Keep certificates renewed, look at them, take them out; revoke certificates of your own authority.
     #[command(subcommand)]
     Cert(cert::CertCommand),
     /// Have the lists of what is revoked signed anew.

@@ -9,6 +9,7 @@ mod commands;
 mod connection;
 mod failure;
 mod hierarchy;
+mod mac_key;
 mod operator;
 mod output;
 mod up;

@@ -6,6 +6,7 @@ mod crls;
 mod forwarding;
 mod keks;
 mod recovery;
+mod renewals;
 mod retention;
 
 use std::time::Duration;
@@ -33,6 +34,7 @@ pub fn all(settings: &Scheduler, siem: &Siem, revocation: &Revocation) -> Vec<Du
         authorities::duty(),
         audit::duty(),
         keks::duty(),
+        renewals::duty(),
         retention::duty(settings),
     ];
     if siem.url.is_some() {

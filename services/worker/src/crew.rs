@@ -37,7 +37,8 @@ pub struct Hands {
 }
 
 impl Hands {
-    /// The most for one party of a lane. An account may have a quarter of those that wait for strangers.
+    /// The most for one party of a lane. An account may have a quarter of those that wait for strangers, and so may the
+    /// fleet.
     fn share(self, lane: Lane) -> usize {
         match lane {
             Lane::Inside => self.per_authority,

@@ -10,6 +10,7 @@ mod metrics;
 mod recorder;
 mod revoking;
 mod start;
+mod upstreams;
 
 use std::process::ExitCode;
 

@@ -82,7 +82,8 @@ impl Recorder {
     }
 
     /// An act on `target`, such as `certificate/<id>`, that ended so.
-    fn event(
+    /// What is put on record of an act.
+    pub fn event(
         &self,
         act: Act,
         target: impl Display,

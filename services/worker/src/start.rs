@@ -27,6 +27,7 @@ use crate::issuing::Issuing;
 use crate::metrics::Metrics;
 use crate::recorder::Recorder;
 use crate::revoking::Revoking;
+use crate::upstreams::Upstreams;
 
 /// Works until told to stop; then finishes what is in hand, within the drain timeout, and hands back the rest.
 pub async fn work(context: Context<WorkerSettings>) -> anyhow::Result<()> {
@@ -135,6 +136,7 @@ fn handlers(
             clock: Arc::clone(clock),
         },
         validator: Validator::new(validation(&settings.validation)).context("validation")?,
+        upstreams: Upstreams::new(store.clone(), vault.clone(), Arc::clone(clock)),
         siem: settings.siem.clone(),
         authorization_lifetime: settings.acme.authorization_lifetime,
         metrics: metrics.clone(),

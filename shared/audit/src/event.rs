@@ -73,6 +73,18 @@ acts! {
     CreateAuthority = "authority.create",
     /// Whether an authority's accounts have to be bound was changed.
     ChangeAuthority = "authority.change",
+    /// An authority that the fleet has certificates from was added.
+    CreateUpstream = "upstream.create",
+    /// A worker made the fleet's account there.
+    JoinUpstream = "upstream.join",
+    /// A managed certificate was added.
+    CreateManaged = "managed.create",
+    /// A person asked for its renewal.
+    ForceRenewal = "managed.force",
+    /// A worker has got a certificate for it.
+    RenewManaged = "managed.renew",
+    /// Its key was given out.
+    ExportManaged = "managed.export",
     /// A maintenance began: no new orders.
     BeginMaintenance = "maintenance.begin",
     /// It ended.

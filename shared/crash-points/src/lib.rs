@@ -78,6 +78,18 @@ crash_points! {
     CertificateSigned = "certificate-signed",
     /// Worker: a signed certificate is written.
     CertificateWritten = "certificate-written",
+    /// Worker: it is written that a renewal begins; nothing is ordered.
+    RenewalBegun = "renewal-begun",
+    /// Worker: an order is placed at an authority; its URL is not written.
+    OrderPlaced = "order-placed",
+    /// Worker: what an authority is to find can be found; it is not told to look.
+    ProofsShown = "proofs-shown",
+    /// Worker: the request for a certificate is signed; it is not sent.
+    RequestMade = "request-made",
+    /// Worker: a chain has come; it is not kept.
+    ChainDownloaded = "chain-downloaded",
+    /// Worker: a look at a managed certificate has come to its end; that is not written.
+    RenewalEnding = "renewal-ending",
     /// Worker: an attempt has failed; that is not written.
     AttemptFailed = "attempt-failed",
     /// Worker: it is written that an attempt has failed.

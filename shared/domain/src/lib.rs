@@ -39,6 +39,7 @@ pub use crl_shard::{CrlShard, NoSuchShard};
 pub use eab_key::{CannotBind, EabKey, EabKeyState};
 pub use fleet::{
     Advice, Attempt, Course, Current, Managed, Next, Reason, Setback, Upstream, UpstreamBinding,
+    Version,
 };
 pub use identifier::{DnsName, Identifier, InvalidIdentifier};
 pub use ids::{

@@ -33,6 +33,12 @@ impl Backoff {
                 longest: Duration::from_secs(60),
                 attempts: 20,
             },
+            // An authority may take its time; what fails for good is the certificate's setback, and tried again by the brain.
+            JobKind::RenewManaged => Self {
+                first: Duration::from_secs(1),
+                longest: Duration::from_secs(60),
+                attempts: 30,
+            },
             JobKind::IssueServerCertificate => Self {
                 first: Duration::from_secs(1),
                 longest: Duration::from_secs(300),
@@ -45,6 +51,7 @@ impl Backoff {
             | JobKind::ForwardEvents
             | JobKind::PublishCrls
             | JobKind::RewrapSecrets
+            | JobKind::PlanRenewals
             | JobKind::ApplyRetention => Self {
                 first: Duration::from_secs(1),
                 longest: Duration::from_secs(60),

@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use certfleet_domain::{
     AccountId, AttemptTerms, AuthorityName, AuthorizationId, CertIdHash, CertificateId,
-    ChallengeId, Identifier, Order, OrderId,
+    ChallengeId, Identifier, ManagedId, Order, OrderId,
 };
 use serde::{Deserialize, Serialize};
 
@@ -104,6 +104,20 @@ pub enum Job {
         /// The first time since the run before at which one was due.
         since: i64,
     },
+    /// Look at a managed certificate, and do for it what is to be done.
+    RenewManaged {
+        /// The managed certificate.
+        managed: ManagedId,
+        /// How often a look at it had ended: each is a job of its own.
+        round: i64,
+    },
+    /// Enqueue a look at each managed certificate that is due for one.
+    PlanRenewals {
+        /// When this run was due, in Unix seconds.
+        due: i64,
+        /// The first time since the run before at which one was due.
+        since: i64,
+    },
     /// Remove what has served its time.
     ApplyRetention {
         /// When this run was due, in Unix seconds: what has expired by then may go.
@@ -164,6 +178,8 @@ kinds! {
     ForwardEvents = "forwardEvents",
     PublishCrls = "publishCrls",
     RewrapSecrets = "rewrapSecrets",
+    RenewManaged = "renewManaged",
+    PlanRenewals = "planRenewals",
     ApplyRetention = "applyRetention",
 }
 
@@ -223,9 +239,11 @@ impl Job {
     }
 
     /// For whom or by whom it is done, where that is somebody who could ask for too much, or can do only so much at once:
-    /// an account, or an authority. The party's share of the hands is limited (see [`Room`](crate::Room)).
+    /// an account, the fleet, or an authority. The party's share of the hands is limited (see [`Room`](crate::Room)).
     pub fn party(&self) -> Option<String> {
         match self {
+            // Of all that a mass of renewals does, others' validations go on.
+            Self::RenewManaged { .. } => Some(FLEET.to_owned()),
             Self::ValidateChallenge { account, .. } => account.map(|account| account.to_string()),
             Self::SignCertificate { authority, .. } => authority.as_ref().map(of_authority),
             Self::IssueServerCertificate { authority, .. }
@@ -236,6 +254,7 @@ impl Job {
             | Self::ForwardEvents { .. }
             | Self::PublishCrls { .. }
             | Self::RewrapSecrets { .. }
+            | Self::PlanRenewals { .. }
             | Self::ApplyRetention { .. } => None,
         }
     }
@@ -266,10 +285,15 @@ impl Job {
             }
             Self::PublishCrls { due, .. } => format!("publish-crls/{due}"),
             Self::RewrapSecrets { due, .. } => format!("rewrap-secrets/{due}"),
+            Self::RenewManaged { managed, round } => format!("renew/{managed}/{round}"),
+            Self::PlanRenewals { due, .. } => format!("plan-renewals/{due}"),
             Self::ApplyRetention { due, .. } => format!("apply-retention/{due}"),
         })
     }
 }
+
+/// The fleet as a party. No account is called so.
+const FLEET: &str = "fleet";
 
 /// No account is called so.
 fn of_authority(name: &AuthorityName) -> String {

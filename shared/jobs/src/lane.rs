@@ -21,7 +21,7 @@ impl JobKind {
     /// The lane it goes in.
     pub fn lane(self) -> Lane {
         match self {
-            Self::ValidateChallenge | Self::ForwardEvents => Lane::Outside,
+            Self::ValidateChallenge | Self::ForwardEvents | Self::RenewManaged => Lane::Outside,
             Self::SignCertificate
             | Self::SignOcspResponse
             | Self::IssueServerCertificate
@@ -30,6 +30,7 @@ impl JobKind {
             | Self::SequenceEvents
             | Self::PublishCrls
             | Self::RewrapSecrets
+            | Self::PlanRenewals
             | Self::ApplyRetention => Lane::Inside,
         }
     }

@@ -28,10 +28,12 @@ impl JobKind {
             | Self::ForwardEvents
             | Self::PublishCrls
             | Self::RewrapSecrets
+            | Self::PlanRenewals
             | Self::ApplyRetention => Priority::Urgent,
-            Self::ValidateChallenge | Self::SignCertificate | Self::SignOcspResponse => {
-                Priority::Ordinary
-            }
+            Self::ValidateChallenge
+            | Self::SignCertificate
+            | Self::SignOcspResponse
+            | Self::RenewManaged => Priority::Ordinary,
         }
     }
 }

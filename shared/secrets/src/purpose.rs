@@ -17,6 +17,14 @@ pub enum Purpose {
     ServeTls,
     /// A key that binds accounts, to check a binding.
     CheckBinding,
+    /// The key of the fleet's account at an authority, to sign a request.
+    ActAtUpstream,
+    /// A MAC key, to bind that account.
+    JoinUpstream,
+    /// The key of a managed certificate, to sign the request for it.
+    RequestCertificate,
+    /// The same key, for whoever is to serve with it.
+    Export,
     /// The key that nonces are made and checked with.
     MintNonces,
     /// The key that the audit trail is signed with.
@@ -39,6 +47,10 @@ impl Purpose {
             Self::SignOcspResponse => "sign-ocsp-response",
             Self::ServeTls => "serve-tls",
             Self::CheckBinding => "check-binding",
+            Self::ActAtUpstream => "act-at-upstream",
+            Self::JoinUpstream => "join-upstream",
+            Self::RequestCertificate => "request-certificate",
+            Self::Export => "export",
             Self::MintNonces => "mint-nonces",
             Self::SignCheckpoint => "sign-checkpoint",
             Self::SignReport => "sign-report",

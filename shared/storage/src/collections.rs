@@ -36,6 +36,14 @@ pub const SECRETS: &str = "secrets";
 pub const CRLS: &str = "crls";
 /// OCSP answers, signed.
 pub const OCSP_RESPONSES: &str = "ocsp_responses";
+/// Authorities that the fleet has certificates from.
+pub const UPSTREAMS: &str = "upstreams";
+/// Managed certificates.
+pub const MANAGED: &str = "managed_certificates";
+/// The certificates that managed ones have had.
+pub const VERSIONS: &str = "managed_versions";
+/// What authorities that validate names of the fleet by http-01 are to find.
+pub const CHALLENGE_ANSWERS: &str = "challenge_answers";
 /// Which KEK secrets are sealed under.
 pub const KEKS: &str = "keks";
 /// What people have switched for the whole cluster.
@@ -68,6 +76,10 @@ pub const ALL: &[&str] = &[
     PROCESSES,
     SECRETS,
     KEKS,
+    UPSTREAMS,
+    MANAGED,
+    VERSIONS,
+    CHALLENGE_ANSWERS,
     CRLS,
     OCSP_RESPONSES,
     SWITCHES,

@@ -44,8 +44,8 @@ pub use metrics::Metrics;
 pub use pool::{Pool, PoolState};
 pub use processes::{Process, Processes, Seen};
 pub use repositories::{
-    Accounts, Authorities, AuthorityHealth, Authorizations, Certificates, Crls, EabKeys, Keks,
-    NonceSpent, Nonces, OcspResponses, Orders, OrdersPage, SealedSecrets, Sealing, Selection,
+    Accounts, Authorities, AuthorityHealth, Authorizations, Certificates, Crls, EabKeys, Fleet,
+    Keks, NonceSpent, Nonces, OcspResponses, Orders, OrdersPage, SealedSecrets, Sealing, Selection,
 };
 pub use retention::{Keep, Removed, Retention};
 pub use rewrap::Rewrapped;

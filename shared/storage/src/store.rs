@@ -16,7 +16,7 @@ use crate::metrics::Metrics;
 use crate::pool::Pool;
 use crate::processes::Processes;
 use crate::repositories::{
-    Accounts, Authorities, Authorizations, Certificates, Crls, EabKeys, Keks, Nonces,
+    Accounts, Authorities, Authorizations, Certificates, Crls, EabKeys, Fleet, Keks, Nonces,
     OcspResponses, Orders, SealedSecrets,
 };
 use crate::retention::Retention;
@@ -35,6 +35,8 @@ pub struct Store {
     pub accounts: Accounts,
     /// Keys that bind accounts.
     pub eab_keys: EabKeys,
+    /// The fleet.
+    pub fleet: Fleet,
     /// ACME orders.
     pub orders: Orders,
     /// ACME authorizations.
@@ -83,6 +85,7 @@ impl Store {
         Self {
             accounts: Accounts::new(&database),
             eab_keys: EabKeys::new(&database),
+            fleet: Fleet::new(&database),
             orders: Orders::new(&database),
             authorizations: Authorizations::new(&database),
             certificates: Certificates::new(&database),

@@ -4,7 +4,9 @@ use std::fmt;
 use std::sync::Arc;
 
 use certfleet_audit::{Act, Event, Sender};
-use certfleet_domain::{AuthorityName, Clock, EabKeyId, IssuerId, SystemRng};
+use certfleet_domain::{
+    AuthorityName, Clock, EabKeyId, IssuerId, SystemRng, UpstreamName, VersionId,
+};
 use certfleet_secrets::{
     KekId, Keyring, MalformedSealed, OpenError, Place, Purpose, SealError, Sealed, Secret,
 };
@@ -29,6 +31,12 @@ pub enum SecretName {
     OcspResponder(IssuerId),
     /// The key that binds accounts, as it is: a MAC key.
     EabKey(EabKeyId),
+    /// The key of the fleet's account at an authority, PKCS#8 (P-256).
+    UpstreamAccount(UpstreamName),
+    /// The MAC key that binds that account.
+    UpstreamBinding(UpstreamName),
+    /// The key of a managed certificate, PKCS#8.
+    ManagedKey(VersionId),
     /// The key that nonces are minted with, by its number.
     NonceKey(u8),
     /// The key that the audit trail is signed with, PKCS#8.
@@ -43,6 +51,9 @@ impl fmt::Display for SecretName {
             Self::ServerCertificate(authority) => write!(f, "server-certificate/{authority}"),
             Self::OcspResponder(issuer) => write!(f, "ocsp-responder/{issuer}"),
             Self::EabKey(id) => write!(f, "eab-key/{id}"),
+            Self::UpstreamAccount(name) => write!(f, "upstream-account/{name}"),
+            Self::UpstreamBinding(name) => write!(f, "upstream-binding/{name}"),
+            Self::ManagedKey(version) => write!(f, "managed-key/{version}"),
             Self::NonceKey(number) => write!(f, "nonce-key/{number}"),
             Self::CheckpointKey => write!(f, "checkpoint-key"),
         }

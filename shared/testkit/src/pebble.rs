@@ -1,6 +1,7 @@
 //! Pebble, the ACME server that Let's Encrypt tests clients with: here it is somebody else's authority.
 
 use std::fs;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use certfleet_supervisor::pick_free_ports;
@@ -14,11 +15,13 @@ use crate::server::Server;
 pub struct PebbleOptions {
     /// The port that it looks for http-01 challenges on.
     pub http01_port: u16,
+    /// The DNS server that it asks; the system's without it.
+    pub dns: Option<SocketAddr>,
     /// Only accounts that are bound with this key are welcome: its identifier, and the key in base64url.
     pub binding: Option<(String, String)>,
 }
 
-/// Pebble, in memory. It sleeps before no validation, and refuses no good nonce.
+/// Pebble, in memory. It sleeps before no validation, refuses no good nonce, and has each name proven for each order.
 pub struct PebbleServer {
     server: Server,
 }
@@ -27,10 +30,18 @@ impl PebbleServer {
     /// Starts it.
     pub async fn start(options: &PebbleOptions) -> Self {
         let program = tools_directory().join("go/pebble/pebble");
-        let env = [("PEBBLE_VA_NOSLEEP", "1"), ("PEBBLE_WFE_NONCEREJECT", "0")];
+        let env = [
+            ("PEBBLE_VA_NOSLEEP", "1"),
+            ("PEBBLE_WFE_NONCEREJECT", "0"),
+            ("PEBBLE_AUTHZREUSE", "0"),
+        ];
         let args = |port: u16, directory: &Path| {
             let config = configure(options, port, directory);
-            vec!["-config".to_owned(), config.display().to_string()]
+            let mut args = vec!["-config".to_owned(), config.display().to_string()];
+            if let Some(dns) = options.dns {
+                args.extend(["-dnsserver".to_owned(), dns.to_string()]);
+            }
+            args
         };
         Self {
             server: Server::start("pebble", program, &env, args).await,
@@ -40,6 +51,12 @@ impl PebbleServer {
     /// Its directory.
     pub fn directory(&self) -> String {
         format!("https://127.0.0.1:{}/dir", self.server.port())
+    }
+
+    /// How many orders it was asked for so far, refused ones among them.
+    pub fn orders(&self) -> usize {
+        let log = fs::read_to_string(self.server.log()).unwrap();
+        log.matches("POST /order-plz").count()
     }
 
     /// What its own certificate is to be trusted by, PEM.

@@ -91,6 +91,11 @@ impl Server {
         self.port
     }
 
+    /// Where its output goes.
+    pub(crate) fn log(&self) -> &Path {
+        &self.spec.log
+    }
+
     /// What is its own.
     pub(crate) fn directory(&self) -> &Path {
         self.directory.path()

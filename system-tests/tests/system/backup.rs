@@ -235,6 +235,7 @@ async fn rehearsed_with_another_authority(cluster: &Cluster, file: &Path) -> Res
     let key = "c2l4dGVlbiBieXRlcyBvZiBhIGtleSBhdCBsZWFzdCE";
     let pebble = PebbleServer::start(&PebbleOptions {
         http01_port,
+        dns: None,
         binding: Some(("ours".to_owned(), key.to_owned())),
     })
     .await;

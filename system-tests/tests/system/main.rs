@@ -15,6 +15,7 @@ mod clients;
 mod draining;
 mod eab;
 mod fairness;
+mod fleet;
 mod foreign_kek;
 mod keks;
 mod keys_elsewhere;

@@ -2,4 +2,5 @@
 
 pub mod acme;
 pub mod audit;
+pub mod challenge_answer;
 pub mod pki;

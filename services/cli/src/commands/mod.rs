@@ -16,6 +16,7 @@ pub mod jobs;
 pub mod kek;
 pub mod limits;
 pub mod maintenance;
+pub mod upstream;
 
 use certfleet_domain::Timestamp;
 use time::format_description::well_known::Rfc3339;
@@ -46,6 +47,7 @@ pub async fn run(cli: Cli) -> Result<(), Failure> {
         Command::Kek(command) => kek::run(command, config, out).await,
         Command::Limits(command) => limits::run(command, config, out).await,
         Command::Maintenance(command) => maintenance::run(command, config, out).await,
+        Command::Upstream(command) => upstream::run(command, config, out).await,
         Command::Completion { shell } => completion::print(shell),
     }
 }

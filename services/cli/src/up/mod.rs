@@ -30,6 +30,7 @@ use certfleet_supervisor::{Cluster, DataLock, stop_leftovers};
 
 pub use args::UpArgs;
 pub use drill::{DrillArgs, run as drill};
+pub use operator::write as write_file;
 use progress::Progress;
 use start::start;
 use supervise::supervise;

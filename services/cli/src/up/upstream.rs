@@ -2,20 +2,18 @@
 //! be renewed as well.
 
 use std::net::Ipv4Addr;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use anyhow::Context as _;
-use base64::Engine as _;
-use base64::engine::general_purpose::{URL_SAFE, URL_SAFE_NO_PAD};
 use certfleet_domain::Identifier;
 use clap::Args;
 use instant_acme::ExternalAccountKey;
 use tokio::net::TcpListener;
-use zeroize::Zeroizing;
 
 use super::demonstrate::{Directory, Issued, issue};
 use super::ports::Answer;
 use crate::failure::Failure;
+use crate::mac_key::read_mac_key;
 
 /// Which other authority, and what it is to certify.
 #[derive(Debug, Args)]
@@ -96,7 +94,7 @@ impl UpstreamArgs {
         let (Some(kid), Some(file)) = (&self.eab_kid, &self.eab_key_file) else {
             return Ok(None);
         };
-        let key = mac_key(file)?;
+        let key = read_mac_key(file)?;
         Ok(Some(ExternalAccountKey::new(kid.clone(), &key)))
     }
 }
@@ -114,43 +112,5 @@ impl Upstream {
             .with_context(|| format!("{} did not issue a certificate", self.url))?;
         let detail = format!("issued for {} by {}", self.name, issued.issuer);
         Ok((issued, detail))
-    }
-}
-
-/// Some authorities pad it, though base64url as RFC 8555 has it is not.
-fn mac_key(file: &Path) -> Result<Zeroizing<Vec<u8>>, Failure> {
-    let shown = || file.display().to_string();
-    let text = Zeroizing::new(std::fs::read_to_string(file).with_context(shown)?);
-    let text = text.trim();
-    let key = URL_SAFE_NO_PAD
-        .decode(text)
-        .or_else(|_| URL_SAFE.decode(text));
-    match key {
-        Ok(key) if !key.is_empty() => Ok(Zeroizing::new(key)),
-        // What is wrong with it would tell of it.
-        _ => Err(Failure::new(format!(
-            "{}: a key in base64url is due, as the authority gives it",
-            shown()
-        ))),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_key_is_taken_with_and_without_padding_and_nothing_else_is() {
-        let directory = tempfile::tempdir().unwrap();
-        let file = directory.path().join("eab");
-        for good in ["AAECAw", "AAECAw==\n"] {
-            std::fs::write(&file, good).unwrap();
-            let key = mac_key(&file).ok().unwrap();
-            assert_eq!(*key, [0, 1, 2, 3]);
-        }
-        for wrong in ["", "AA+CAw", "not a key"] {
-            std::fs::write(&file, wrong).unwrap();
-            assert!(mac_key(&file).is_err(), "{wrong:?}");
-        }
     }
 }

@@ -7,8 +7,10 @@ mod apply_retention;
 mod check_authorities;
 mod forward_events;
 mod issue_server_certificate;
+mod plan_renewals;
 mod publish_crls;
 mod recover_work;
+mod renew_managed;
 mod rewrap_secrets;
 mod sequence_events;
 mod sign_certificate;
@@ -28,6 +30,7 @@ use crate::issuing::Issuing;
 use crate::metrics::Metrics;
 use crate::recorder::Recorder;
 use crate::revoking::Revoking;
+use crate::upstreams::Upstreams;
 
 /// What handlers work with.
 pub struct Handlers {
@@ -39,6 +42,8 @@ pub struct Handlers {
     pub issuing: Issuing,
     /// What signs for relying parties.
     pub revoking: Revoking,
+    /// Whom the fleet has certificates from.
+    pub upstreams: Upstreams,
     /// What puts acts on record.
     pub recorder: Recorder,
     /// What proves control of names.
@@ -137,6 +142,10 @@ impl Handlers {
                 }
                 Job::PublishCrls { .. } => self.publish_crls(lease).await,
                 Job::RewrapSecrets { .. } => self.rewrap_secrets(lease).await,
+                Job::PlanRenewals { .. } => self.plan_renewals(lease).await,
+                Job::RenewManaged { managed, round } => {
+                    self.renew_managed(lease, *managed, *round).await
+                }
                 Job::ApplyRetention {
                     due,
                     orders_before,
@@ -178,7 +187,9 @@ impl Handlers {
                     .await
             }
             Job::SignCertificate { order, .. } => self.give_up_signing(*order).await,
+            Job::RenewManaged { managed, round } => self.give_up_renewal(*managed, *round).await,
             Job::IssueServerCertificate { .. }
+            | Job::PlanRenewals { .. }
             | Job::SignOcspResponse { .. }
             | Job::PublishCrls { .. }
             | Job::RecoverWork { .. }

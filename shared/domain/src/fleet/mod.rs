@@ -20,7 +20,7 @@ pub use upstream::{Upstream, UpstreamBinding};
 use crate::UpstreamName;
 use crate::clock::Timestamp;
 use crate::identifier::Identifier;
-use crate::ids::VersionId;
+use crate::ids::{ManagedId, VersionId};
 use crate::renewal::RenewalWindow;
 
 /// The certificate that a managed one has now.
@@ -44,6 +44,25 @@ pub struct Current {
     pub advice: Option<Advice>,
     /// When its authority is to be asked again.
     pub ask_at: Timestamp,
+}
+
+/// One certificate of those that a managed one has had. Its key lies sealed, elsewhere.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Version {
+    /// Its id.
+    pub id: VersionId,
+    /// Whose it is.
+    pub managed: ManagedId,
+    /// Whom it is from.
+    pub upstream: UpstreamName,
+    /// The chain as it came, PEM: the certificate first.
+    pub chain: String,
+    /// Start of validity.
+    pub not_before: Timestamp,
+    /// End of validity.
+    pub not_after: Timestamp,
+    /// When it came.
+    pub created_at: Timestamp,
 }
 
 /// What an authority suggests of a certificate (RFC 9773).

@@ -27,6 +27,17 @@ pub struct Upstream {
     pub version: i64,
 }
 
+impl Upstream {
+    /// The fleet's account there has this URL.
+    #[must_use]
+    pub fn joined(self, account: String) -> Self {
+        Self {
+            account: Some(account),
+            ..self
+        }
+    }
+}
+
 /// What binds the fleet's account.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct UpstreamBinding {

@@ -6,8 +6,10 @@ mod authorization;
 mod certificate;
 mod crl;
 mod eab_key;
+mod managed;
 mod ocsp_response;
 mod order;
+mod upstream;
 
 use bson::{Bson, Document, doc};
 use certfleet_domain::Timestamp;

@@ -166,6 +166,16 @@ pub(super) fn release(lease: &Lease, outcome: &Outcome) -> Unit {
     })
 }
 
+/// The unit that holds only while the lease is the job's, and leaves the job in hand.
+pub(super) fn hold(lease: &Lease) -> Unit {
+    Unit::of(Write::Update {
+        row: Row::new(JOBS, lease.key.as_str()),
+        guard: held(lease),
+        // Something has to be written, so that whoever takes the job over meanwhile is in conflict with it.
+        update: doc! { "$inc": { "steps": 1 } }.into(),
+    })
+}
+
 /// What a job is as long as the lease is its last.
 pub(super) fn held(lease: &Lease) -> Document {
     doc! {

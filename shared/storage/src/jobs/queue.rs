@@ -97,6 +97,12 @@ impl Jobs {
             .await
     }
 
+    /// Writes a step of the job, and keeps it in hand. If the lease was lost meanwhile, nothing is written, and the error is
+    /// [`CommitError::Changed`] of the collection `jobs`.
+    pub async fn step(&self, lease: &Lease, result: Unit) -> Result<(), CommitError> {
+        self.group.commit(document::hold(lease).and(result)).await
+    }
+
     /// Where the job stands; `None` if it never was or is long finished.
     pub async fn state(&self, key: &JobKey) -> Result<Option<JobState>, StorageError> {
         let found = self

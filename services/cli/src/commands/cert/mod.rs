@@ -1,18 +1,42 @@
-//! `certfleet cert`: what is done to certificates.
+//! `certfleet cert`: managed certificates, which are kept renewed; and revocation, of whatever this authority has signed.
 
+mod add;
+mod export;
+mod list;
+mod renew;
 pub mod revoke;
+mod show;
+mod view;
 
 use std::path::PathBuf;
 
+use certfleet_domain::{Managed, ManagedId};
+use certfleet_storage::Store;
 use clap::Subcommand;
 
 use crate::connection::open;
 use crate::failure::Failure;
 use crate::output::Output;
 
-/// Revoke certificates.
+/// Keep certificates renewed, look at them, take them out; revoke certificates of your own authority.
 #[derive(Debug, Subcommand)]
 pub enum CertCommand {
+    /// Have a certificate for these names, and keep it renewed.
+    Add(add::AddArgs),
+    /// List managed certificates: until when each is valid, and what is to be done next.
+    List(list::ListArgs),
+    /// Show all that is known of a managed certificate.
+    Show {
+        /// Its id.
+        id: ManagedId,
+    },
+    /// Renew a managed certificate now, be it due or not.
+    Renew {
+        /// Its id.
+        id: ManagedId,
+    },
+    /// Write the current chain and its key into files.
+    Export(export::ExportArgs),
     /// Revoke one certificate or many, by what they have in common.
     Revoke(revoke::RevokeArgs),
 }
@@ -23,8 +47,17 @@ pub async fn run(
     config: Option<PathBuf>,
     out: Output,
 ) -> Result<(), Failure> {
-    let store = open(config).await?;
     match command {
-        CertCommand::Revoke(args) => revoke::run(&store, &args, out).await,
+        CertCommand::Add(args) => add::run(&open(config).await?, &args, out).await,
+        CertCommand::List(args) => list::run(&open(config).await?, &args, out).await,
+        CertCommand::Show { id } => show::run(&open(config).await?, id, out).await,
+        CertCommand::Renew { id } => renew::run(&open(config).await?, id, out).await,
+        CertCommand::Export(args) => export::run(&args, config, out).await,
+        CertCommand::Revoke(args) => revoke::run(&open(config).await?, &args, out).await,
     }
+}
+
+async fn find(store: &Store, id: ManagedId) -> Result<Managed, Failure> {
+    let found = store.fleet.managed(id).await?;
+    found.ok_or_else(|| Failure::not_found("managed certificate", id))
 }

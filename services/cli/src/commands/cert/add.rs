@@ -1,0 +1,90 @@
+//! A managed certificate is added.
+
+use std::collections::BTreeSet;
+
+use certfleet_audit::Act;
+use certfleet_domain::{
+    Clock as _, Course, Identifier, MAX_IDENTIFIERS, Managed, ManagedId, SystemClock, SystemRng,
+    UpstreamName,
+};
+use certfleet_jobs::Job;
+use certfleet_storage::{CommitError, Store};
+use clap::Args;
+
+use super::view::ManagedView;
+use crate::failure::Failure;
+use crate::operator::Operator;
+use crate::output::{Output, joined};
+
+/// Which names, and from whom.
+#[derive(Debug, Args)]
+pub struct AddArgs {
+    /// The names: DNS names and IP addresses. No wildcards yet: they are proven by http-01.
+    #[arg(value_name = "NAME", required = true)]
+    names: Vec<Identifier>,
+    /// From whom, in order of preference: the next is asked when the certificate would expire first. May be given several
+    /// times.
+    #[arg(long = "upstream", value_name = "NAME", required = true)]
+    upstreams: Vec<UpstreamName>,
+}
+
+/// Adds it.
+pub async fn run(store: &Store, args: &AddArgs, out: Output) -> Result<(), Failure> {
+    let names: BTreeSet<Identifier> = args.names.iter().cloned().collect();
+    if names.len() > MAX_IDENTIFIERS {
+        let why = format!(
+            "{} names are more than the {MAX_IDENTIFIERS} that a certificate can have; nothing was done",
+            names.len()
+        );
+        return Err(Failure::Invalid(why));
+    }
+    if let Some(wildcard) = names
+        .iter()
+        .find(|name| matches!(name, Identifier::Wildcard(_)))
+    {
+        let why = format!("{wildcard} cannot be proven by http-01; nothing was done");
+        return Err(Failure::Invalid(why));
+    }
+    for name in &args.upstreams {
+        if store.fleet.upstream(name).await?.is_none() {
+            return Err(Failure::not_found("authority in the fleet called", name));
+        }
+    }
+    let now = SystemClock.now();
+    let managed = Managed {
+        id: ManagedId::generate(&SystemClock, &mut SystemRng),
+        names: names.into_iter().collect(),
+        upstreams: args.upstreams.clone(),
+        current: None,
+        course: Course::Resting,
+        setback: None,
+        forced: false,
+        next_at: now,
+        round: 0,
+        created_at: now,
+        version: 0,
+    }
+    .looked_after(now);
+    let event = Operator::here()
+        .event(Act::CreateManaged, format_args!("managed/{}", managed.id))
+        .with_detail(joined(&managed.names));
+    let job = Job::RenewManaged {
+        managed: managed.id,
+        round: managed.round,
+    };
+    let unit = store.fleet.insert(&managed)?.and(store.jobs.enqueue(&job)?);
+    store
+        .commit(unit.recording(&event)?)
+        .await
+        .map_err(|error| match error {
+            CommitError::Storage(error) => error.into(),
+            other => Failure::new(other.to_string()),
+        })?;
+    let view = ManagedView::of(&managed);
+    out.show(&view, |sheet| {
+        sheet.line(format_args!(
+            "a worker gets it: certfleet cert show {}",
+            view.id
+        ));
+    })
+}

@@ -1,0 +1,38 @@
+//! The managed certificates that there are.
+
+use certfleet_domain::ManagedId;
+use certfleet_storage::Store;
+use clap::Args;
+
+use super::view::ManagedView;
+use crate::failure::Failure;
+use crate::output::Output;
+
+/// Which of them.
+#[derive(Debug, Args)]
+pub struct ListArgs {
+    /// At most so many.
+    #[arg(long, value_name = "NUMBER", default_value_t = 50, value_parser = clap::value_parser!(i64).range(1..=10_000))]
+    limit: i64,
+    /// Those that were added after this one: the last of the page before.
+    #[arg(long, value_name = "ID")]
+    after: Option<ManagedId>,
+}
+
+/// Lists them, in the order in which they were added.
+pub async fn run(store: &Store, args: &ListArgs, out: Output) -> Result<(), Failure> {
+    let found = store.fleet.list(args.after, args.limit).await?;
+    let all: Vec<ManagedView> = found.iter().map(ManagedView::of).collect();
+    out.show(&all, |sheet| {
+        if all.is_empty() {
+            sheet.line("there is none; `certfleet cert add NAME --upstream AUTHORITY` adds one");
+            return;
+        }
+        ManagedView::table(sheet, &all);
+        if i64::try_from(all.len()) == Ok(args.limit)
+            && let Some(last) = all.last()
+        {
+            sheet.line(format_args!("there may be more: --after {}", last.id));
+        }
+    })
+}

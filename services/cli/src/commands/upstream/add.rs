@@ -1,0 +1,122 @@
+//! An authority is added.
+
+use std::path::PathBuf;
+
+use anyhow::Context as _;
+use certfleet_audit::Act;
+use certfleet_domain::{
+    Clock as _, Contact, SystemClock, SystemRng, Upstream, UpstreamBinding, UpstreamName,
+};
+use certfleet_pki::certificates_from_pem;
+use certfleet_secrets::Secret;
+use certfleet_service_kit::settings::WebUrl;
+use certfleet_storage::{CommitError, SecretName};
+use clap::Args;
+use serde::Serialize;
+
+use crate::connection::{settings, store, vault};
+use crate::failure::Failure;
+use crate::mac_key::read_mac_key;
+use crate::operator::Operator;
+use crate::output::Output;
+
+/// Which authority.
+#[derive(Debug, Args)]
+pub struct AddArgs {
+    /// Its name in the fleet.
+    name: UpstreamName,
+    /// The URL of its ACME directory.
+    #[arg(long, value_name = "URL")]
+    directory: WebUrl,
+    /// The roots that the directory's own certificate leads to, PEM; without it, those that the workers' system trusts.
+    #[arg(long, value_name = "FILE")]
+    root: Option<PathBuf>,
+    /// How the authority reaches you, such as mailto:pki@example.org; may be given several times.
+    #[arg(long = "contact", value_name = "URL", value_parser = parse_contact)]
+    contacts: Vec<Contact>,
+    /// The profile to order, where the authority has several.
+    #[arg(long, value_name = "NAME")]
+    profile: Option<String>,
+    /// The identifier of the key that binds the account to one there (RFC 8555, 7.3.4).
+    #[arg(long, value_name = "KID", requires = "eab_key_file")]
+    eab_kid: Option<String>,
+    /// The file with that key, in base64url as authorities give it.
+    #[arg(long, value_name = "FILE", requires = "eab_kid")]
+    eab_key_file: Option<PathBuf>,
+}
+
+fn parse_contact(text: &str) -> Result<Contact, String> {
+    Contact::parse(text).map_err(|error| error.to_string())
+}
+
+#[derive(Serialize)]
+struct Added {
+    name: String,
+    directory: String,
+}
+
+/// Adds it.
+pub async fn run(args: &AddArgs, config: Option<PathBuf>, out: Output) -> Result<(), Failure> {
+    let roots = args.root.as_ref().map(read_roots).transpose()?;
+    let upstream = Upstream {
+        name: args.name.clone(),
+        directory: args.directory.as_str().to_owned(),
+        roots,
+        contacts: args.contacts.clone(),
+        profile: args.profile.clone(),
+        binding: args.eab_kid.clone().map(|kid| UpstreamBinding { kid }),
+        account: None,
+        created_at: SystemClock.now(),
+        version: 0,
+    };
+    let mac_key = args.eab_key_file.as_deref().map(read_mac_key).transpose()?;
+    let settings = settings(config)?;
+    let store = store(&settings).await?;
+    let target = format_args!("upstream/{}", upstream.name);
+    let event = Operator::here()
+        .event(Act::CreateUpstream, target)
+        .with_detail(&upstream.directory);
+    let mut unit = store.fleet.insert_upstream(&upstream)?;
+    if let Some(mac_key) = mac_key {
+        let vault = vault(&store, &settings).await?;
+        let name = SecretName::UpstreamBinding(upstream.name.clone());
+        let secret = Secret::new(mac_key.to_vec());
+        unit = unit.and(vault.insert(&name, &secret, &mut SystemRng).await?);
+    }
+    match store.commit(unit.recording(&event)?).await {
+        Ok(()) => {}
+        Err(CommitError::Storage(error)) => return Err(error.into()),
+        Err(CommitError::Duplicate { .. }) => {
+            let why = format!("there is an authority {} already", upstream.name);
+            return Err(Failure::new(why));
+        }
+        Err(CommitError::Changed { .. }) => {
+            let why =
+                "another KEK seals since a moment ago: nothing was done; give the command again";
+            return Err(Failure::new(why));
+        }
+    }
+    let added = Added {
+        name: upstream.name.to_string(),
+        directory: upstream.directory,
+    };
+    out.show(&added, |sheet| {
+        sheet.line(format_args!(
+            "the fleet can have certificates from {}: certfleet cert add www.example.org --upstream {}",
+            added.directory, added.name
+        ));
+    })
+}
+
+fn read_roots(file: &PathBuf) -> Result<String, Failure> {
+    let shown = || file.display().to_string();
+    let text = std::fs::read_to_string(file).with_context(shown)?;
+    let found = certificates_from_pem(&text).with_context(shown)?;
+    if found.is_empty() {
+        return Err(Failure::new(format!(
+            "{}: there is no certificate in it",
+            shown()
+        )));
+    }
+    Ok(text)
+}

@@ -1,0 +1,428 @@
+//! Carries out what the brain says of a managed certificate, a step at a time.
+//!
+//! Each step is written down, under the lease, before the next begins; whoever is killed in between, or loses the lease, is
+//! followed by somebody who goes on from there. What cannot be undone is an order: that one is to be placed is written before
+//! it is, and whoever finds that looks for it at the authority first.
+
+use std::time::Duration;
+
+use certfleet_acme::CertId;
+use certfleet_audit::{Act, Outcome as AuditOutcome};
+use certfleet_crash_points::{CrashPoint, reach};
+use certfleet_domain::{
+    Advice, Attempt, ChallengeKind, Course, Current, Identifier, Managed, ManagedId, Next,
+    SystemRng, Timestamp, Version, VersionId,
+};
+use certfleet_jobs::Lease;
+use certfleet_pki::{
+    authority_key_identifier, certificates_from_pem, create_csr, serial_of_certificate,
+    validity_of_certificate,
+};
+use certfleet_secrets::{Purpose, Secret};
+use certfleet_signer::{InternalKey, KeyAlgorithm};
+use certfleet_storage::{CommitError, SecretName, Unit};
+use certfleet_upstream::{Member, NewOrder, Progress, Proof, UpstreamError};
+use tokio::time::{Instant, sleep};
+use zeroize::Zeroizing;
+
+use super::{HandlerError, Handlers};
+
+/// An order is watched for so long before the hand is given to others.
+const WATCHED_FOR: Duration = Duration::from_secs(20);
+/// How long to wait between two looks at an order: the first, and the longest.
+const LOOKS: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(2));
+/// For so long what was shown can be found.
+const SHOWN_FOR: time::Duration = time::Duration::HOUR;
+/// How soon the authority of a new certificate is asked what it suggests.
+const FIRST_ASKED_AFTER: time::Duration = time::Duration::HOUR;
+
+/// What became of a step.
+enum Step {
+    /// The next is to be taken of this.
+    On(Box<Managed>),
+    /// The look at it has ended, and this goes with the end.
+    Over(Box<Managed>, Unit),
+}
+
+impl Handlers {
+    pub(super) async fn renew_managed(
+        &self,
+        lease: &Lease,
+        id: ManagedId,
+        round: i64,
+    ) -> Result<(), HandlerError> {
+        let found = self.store.fleet.managed(id).await?;
+        // Removed, or looked at already.
+        let Some(mut managed) = found.filter(|found| found.round == round) else {
+            return self.finish(lease, Unit::default()).await;
+        };
+        let mut begun_here = false;
+        loop {
+            let now = self.clock.now();
+            let step = match managed.next(now) {
+                Next::Rest(_) => Step::Over(Box::new(managed.rest(now)), Unit::default()),
+                Next::Ask => self.ask(managed, now).await?,
+                Next::Begin(_) => {
+                    begun_here = true;
+                    self.begin(lease, managed, now).await?
+                }
+                Next::Place => self.place(lease, managed, begun_here).await?,
+                Next::Pursue => self.pursue(managed).await?,
+            };
+            match step {
+                Step::On(next) => managed = *next,
+                Step::Over(last, result) => {
+                    let result = result.and(self.store.fleet.update(&last)?);
+                    reach(CrashPoint::RenewalEnding);
+                    return self.finish(lease, result).await;
+                }
+            }
+        }
+    }
+
+    /// Writes a step, and keeps the job in hand.
+    async fn written(
+        &self,
+        lease: &Lease,
+        managed: Managed,
+        more: Unit,
+    ) -> Result<Step, HandlerError> {
+        let unit = self.store.fleet.update(&managed)?.and(more);
+        match self.store.jobs.step(lease, unit).await {
+            Ok(()) => Ok(Step::On(Box::new(Managed {
+                version: managed.version + 1,
+                ..managed
+            }))),
+            Err(error) if error.is_lost_lease() => Err(HandlerError::LostLease),
+            Err(CommitError::Changed { .. } | CommitError::Duplicate { .. }) => {
+                Err(HandlerError::Changed)
+            }
+            Err(CommitError::Storage(error)) => Err(error.into()),
+        }
+    }
+
+    /// What the authority of the current certificate suggests.
+    async fn ask(&self, managed: Managed, now: Timestamp) -> Result<Step, HandlerError> {
+        let Some(current) = managed.current.clone() else {
+            return Ok(Step::On(Box::new(managed)));
+        };
+        let (Some(cert_id), name) = (current.cert_id, current.upstream) else {
+            return Ok(Step::On(Box::new(managed)));
+        };
+        let asked = match self.upstreams.at(&name).await {
+            Ok(at) => at
+                .server
+                .advice(&cert_id)
+                .await
+                .map_err(|error| error.to_string()),
+            Err(error) => Err(error.to_string()),
+        };
+        let asked = asked.unwrap_or_else(|why| {
+            // Renewing goes by the lifetime then.
+            tracing::warn!(managed = %managed.id, upstream = %name, why, "gives no advice");
+            None
+        });
+        let again_in = asked.as_ref().and_then(|asked| asked.again_in);
+        let advice = asked.map(|asked| Advice {
+            moment: asked.window.draw(&mut SystemRng),
+            window: asked.window,
+            explanation_url: asked.explanation_url,
+        });
+        Ok(Step::On(Box::new(managed.advised(advice, again_in, now))))
+    }
+
+    /// A renewal begins: its key is kept, and that an order is to be placed.
+    async fn begin(
+        &self,
+        lease: &Lease,
+        managed: Managed,
+        now: Timestamp,
+    ) -> Result<Step, HandlerError> {
+        let Next::Begin(reason) = managed.next(now) else {
+            return Ok(Step::On(Box::new(managed)));
+        };
+        let Some(upstream) = managed.choose(now).cloned() else {
+            return Err(HandlerError::Lasting("it is from no authority".to_owned()));
+        };
+        let version = VersionId::generate(self.clock.as_ref(), &mut SystemRng);
+        let failed = |error: &dyn std::fmt::Display| HandlerError::Lasting(error.to_string());
+        let key = InternalKey::generate(KeyAlgorithm::EcdsaP256).map_err(|error| failed(&error))?;
+        let pkcs8 = key.to_pkcs8_der().map_err(|error| failed(&error))?;
+        let name = SecretName::ManagedKey(version);
+        let secret = Secret::new(pkcs8.to_vec());
+        let kept = self.vault.insert(&name, &secret, &mut SystemRng).await?;
+        tracing::info!(managed = %managed.id, %upstream, %reason, "is renewed");
+        let begun = managed.begin(reason, upstream, version, now)?;
+        let step = self.written(lease, begun, kept).await;
+        reach(CrashPoint::RenewalBegun);
+        step
+    }
+
+    /// Places the order, unless it was placed.
+    async fn place(
+        &self,
+        lease: &Lease,
+        managed: Managed,
+        begun_here: bool,
+    ) -> Result<Step, HandlerError> {
+        let attempt = under_way(&managed)?;
+        let at = self.upstreams.at(&attempt.upstream).await?;
+        let member = self.upstreams.member(&at, &self.recorder).await?;
+        // Whoever began it, and had no answer yet, has placed no order.
+        let may_be_placed = !begun_here || managed.setback.is_some();
+        let found = if may_be_placed {
+            let found = member.find_order(&managed.names).await;
+            found.map_err(|error| passing(&error))?
+        } else {
+            None
+        };
+        let placed = if let Some(order) = found {
+            Ok(order)
+        } else {
+            let current = managed.current.as_ref().filter(|_| attempt.says_replaces);
+            let wish = NewOrder {
+                names: &managed.names,
+                profile: at.upstream.profile.as_deref(),
+                replaces: current.and_then(|current| current.cert_id.as_deref()),
+            };
+            member.place(&wish).await
+        };
+        reach(CrashPoint::OrderPlaced);
+        match placed {
+            Ok(order) => {
+                self.written(lease, managed.placed(order)?, Unit::default())
+                    .await
+            }
+            Err(error) if attempt.says_replaces && error.is_about_replacing() => {
+                tracing::info!(managed = %managed.id, %error, "is ordered without saying what it replaces");
+                self.written(lease, managed.place_plainly()?, Unit::default())
+                    .await
+            }
+            // The order may be there: the next attempt at this job looks.
+            Err(error @ (UpstreamError::Away(_) | UpstreamError::Strange(_))) => {
+                Err(passing(&error))
+            }
+            Err(error) => self.setback(managed, &error),
+        }
+    }
+
+    /// Sees the order through, as far as it goes by itself.
+    async fn pursue(&self, managed: Managed) -> Result<Step, HandlerError> {
+        let attempt = under_way(&managed)?;
+        let Course::Ordered { order, .. } = managed.course.clone() else {
+            return Ok(Step::On(Box::new(managed)));
+        };
+        let at = self.upstreams.at(&attempt.upstream).await?;
+        let member = self.upstreams.member(&at, &self.recorder).await?;
+        let until = Instant::now() + WATCHED_FOR;
+        let mut wait = LOOKS.0;
+        loop {
+            let progress = match member.progress(&order, ChallengeKind::Http01).await {
+                Ok(progress) => progress,
+                Err(error) if error.is_not_found() => {
+                    let why = "the authority has forgotten the order".to_owned();
+                    return self.not_renewed(managed, why, None);
+                }
+                Err(error) => return Err(passing(&error)),
+            };
+            match progress {
+                Progress::Pending(proofs) => self.show(&member, &proofs).await?,
+                Progress::Ready => {
+                    let csr = self.request(attempt.version, &managed.names).await?;
+                    reach(CrashPoint::RequestMade);
+                    match member.finalize(&order, &csr).await {
+                        Ok(()) => {}
+                        // What it refuses it may have taken already, from somebody whose answer was lost: look.
+                        Err(error @ UpstreamError::Refused(_)) => {
+                            let again = member.progress(&order, ChallengeKind::Http01).await;
+                            if matches!(again, Ok(Progress::Ready) | Err(_)) {
+                                return self.setback(managed, &error);
+                            }
+                        }
+                        Err(error) => return Err(passing(&error)),
+                    }
+                }
+                Progress::Valid => {
+                    let chain = member.download(&order).await;
+                    let chain = chain.map_err(|error| passing(&error))?;
+                    reach(CrashPoint::ChainDownloaded);
+                    return self.obtained(managed, &attempt, chain);
+                }
+                Progress::Failed(why) => return self.not_renewed(managed, why, None),
+                Progress::Validating | Progress::Processing => {}
+            }
+            if Instant::now() >= until {
+                let why = "the authority has not decided yet".to_owned();
+                return Err(HandlerError::Passing(why));
+            }
+            sleep(wait).await;
+            wait = (wait * 2).min(LOOKS.1);
+        }
+    }
+
+    /// Shows what is to be proven, at every API replica, and has it looked at.
+    async fn show(&self, member: &Member<'_>, proofs: &[Proof]) -> Result<(), HandlerError> {
+        let until = self.clock.now() + SHOWN_FOR;
+        let shown = proofs.iter().fold(Unit::default(), |unit, proof| {
+            let fleet = &self.store.fleet;
+            unit.and(fleet.answer(&proof.token, &proof.key_authorization, until))
+        });
+        self.store
+            .commit(shown)
+            .await
+            .map_err(|error| HandlerError::Passing(error.to_string()))?;
+        reach(CrashPoint::ProofsShown);
+        for proof in proofs {
+            let looked = member.shown(proof).await;
+            looked.map_err(|error| passing(&error))?;
+        }
+        Ok(())
+    }
+
+    /// The request for a certificate, signed by its key.
+    async fn request(
+        &self,
+        version: VersionId,
+        names: &[Identifier],
+    ) -> Result<Vec<u8>, HandlerError> {
+        let name = SecretName::ManagedKey(version);
+        let kept = self
+            .vault
+            .require(&name, Purpose::RequestCertificate)
+            .await?;
+        let lasting = |error: &dyn std::fmt::Display| HandlerError::Lasting(error.to_string());
+        let key = InternalKey::from_pkcs8_der(&Zeroizing::new(kept.expose().to_vec()))
+            .map_err(|error| lasting(&error))?;
+        create_csr(names, &key).map_err(|error| lasting(&error))
+    }
+
+    /// The certificate is there: kept, and the current one from now on.
+    fn obtained(
+        &self,
+        managed: Managed,
+        attempt: &Attempt,
+        chain: String,
+    ) -> Result<Step, HandlerError> {
+        let now = self.clock.now();
+        let current = match read_chain(&chain, attempt, &managed.names, now) {
+            Ok(current) => current,
+            Err(why) => return self.not_renewed(managed, why, None),
+        };
+        let version = Version {
+            id: attempt.version,
+            managed: managed.id,
+            upstream: attempt.upstream.clone(),
+            chain,
+            not_before: current.not_before,
+            not_after: current.not_after,
+            created_at: now,
+        };
+        tracing::info!(managed = %managed.id, serial = current.serial, "has a new certificate");
+        let event = self.recorder.event(
+            Act::RenewManaged,
+            format!("managed/{}", managed.id),
+            AuditOutcome::Done,
+            format!(
+                "serial {} from {}: {}",
+                current.serial, attempt.upstream, attempt.reason
+            ),
+        );
+        let kept = self
+            .store
+            .fleet
+            .insert_version(&version)?
+            .recording(&event)?;
+        Ok(Step::Over(Box::new(managed.obtained(current, now)?), kept))
+    }
+
+    fn setback(&self, managed: Managed, error: &UpstreamError) -> Result<Step, HandlerError> {
+        self.not_renewed(managed, error.to_string(), error.after())
+    }
+
+    fn not_renewed(
+        &self,
+        managed: Managed,
+        why: String,
+        at_least: Option<time::Duration>,
+    ) -> Result<Step, HandlerError> {
+        tracing::warn!(managed = %managed.id, why, "was not renewed");
+        let event = self.recorder.event(
+            Act::RenewManaged,
+            format!("managed/{}", managed.id),
+            AuditOutcome::Refused,
+            &why,
+        );
+        let failed = managed.failed(why, at_least, self.clock.now())?;
+        Ok(Step::Over(
+            Box::new(failed),
+            Unit::default().recording(&event)?,
+        ))
+    }
+
+    /// What a job that is given up leaves behind: a setback, after which the brain begins anew.
+    pub(super) async fn give_up_renewal(
+        &self,
+        id: ManagedId,
+        round: i64,
+    ) -> Result<Unit, HandlerError> {
+        let found = self.store.fleet.managed(id).await?;
+        let Some(managed) = found.filter(|found| found.round == round) else {
+            return Ok(Unit::default());
+        };
+        let now = self.clock.now();
+        let after = match managed.course {
+            Course::Resting => managed.rest(now),
+            Course::Placing(_) | Course::Ordered { .. } => {
+                let why = "given up after many attempts: see `certfleet jobs list --state dead`";
+                managed.failed(why.to_owned(), None, now)?
+            }
+        };
+        Ok(self.store.fleet.update(&after)?)
+    }
+}
+
+/// The job is tried again, and goes on from what is written.
+fn passing(error: &UpstreamError) -> HandlerError {
+    HandlerError::Passing(error.to_string())
+}
+
+fn under_way(managed: &Managed) -> Result<Attempt, HandlerError> {
+    let attempt = managed.course.attempt().cloned();
+    attempt.ok_or_else(|| HandlerError::Lasting("no renewal is under way".to_owned()))
+}
+
+/// What came, held against what was asked for: a stranger sent it.
+fn read_chain(
+    chain: &str,
+    attempt: &Attempt,
+    names: &[Identifier],
+    now: Timestamp,
+) -> Result<Current, String> {
+    let strange = |error: &dyn std::fmt::Display| format!("what came is no chain: {error}");
+    let ders = certificates_from_pem(chain).map_err(|error| strange(&error))?;
+    let leaf = ders.first().ok_or("what came is an empty chain")?;
+    let (not_before, not_after) = validity_of_certificate(leaf).map_err(|error| strange(&error))?;
+    if not_after <= now {
+        return Err("the certificate that came has expired already".to_owned());
+    }
+    let serial = serial_of_certificate(leaf).map_err(|error| strange(&error))?;
+    let cert_id = authority_key_identifier(leaf).ok().map(|key_identifier| {
+        let serial = serial.clone();
+        CertId {
+            key_identifier,
+            serial,
+        }
+        .to_string()
+    });
+    Ok(Current {
+        version: attempt.version,
+        upstream: attempt.upstream.clone(),
+        cert_id,
+        serial: hex::encode(serial),
+        names: names.to_vec(),
+        not_before,
+        not_after,
+        advice: None,
+        ask_at: now + FIRST_ASKED_AFTER,
+    })
+}

@@ -1,0 +1,220 @@
+//! The fleet: certificates from an authority that is not ours (Pebble), proven by the API's replicas, kept renewed by workers
+//! that are killed at every step.
+
+use std::fs;
+use std::path::Path;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, ensure};
+use certfleet_crash_points::{CrashPoint, Strike, VARIABLE, arm, struck};
+use certfleet_system_tests::{Cluster, Plan, fresh_name};
+use certfleet_testkit::{PebbleOptions, PebbleServer};
+use serde_json::Value;
+use tokio::time::{Instant, sleep};
+
+use crate::support::{openssl, refused, succeeded};
+
+/// A worker that was killed is followed after its lease, and then waits for an authority.
+const PATIENCE: Duration = Duration::from_secs(60);
+const LEASE: &str = "5s";
+const WORKER: &str = "certfleet-worker";
+
+/// The places at which a renewal can be broken off.
+const POINTS: [CrashPoint; 6] = [
+    CrashPoint::RenewalBegun,
+    CrashPoint::OrderPlaced,
+    CrashPoint::ProofsShown,
+    CrashPoint::RequestMade,
+    CrashPoint::ChainDownloaded,
+    CrashPoint::RenewalEnding,
+];
+
+struct Fleet<'c> {
+    cluster: &'c Cluster,
+    pebble: PebbleServer,
+}
+
+impl<'c> Fleet<'c> {
+    /// With an authority `elsewhere` that wants accounts bound.
+    async fn new(cluster: &'c Cluster, home: &Path) -> Result<Self> {
+        let key = "c2l4dGVlbiBieXRlcyBvZiBhIGtleSBhdCBsZWFzdCE";
+        let pebble = PebbleServer::start(&PebbleOptions {
+            http01_port: cluster.plain_port(),
+            dns: Some(cluster.answers().dns()),
+            binding: Some(("ours".to_owned(), key.to_owned())),
+        })
+        .await;
+        let fleet = Self { cluster, pebble };
+        let file = home.join("eab");
+        fs::write(&file, key)?;
+        let (directory, root) = (fleet.pebble.directory(), fleet.pebble.root());
+        let add = [
+            "upstream",
+            "add",
+            "elsewhere",
+            "--directory",
+            &directory,
+            "--root",
+            text(&root)?,
+            "--eab-kid",
+            "ours",
+            "--eab-key-file",
+            text(&file)?,
+        ];
+        fleet.certfleet(&add)?;
+        let again = refused(&cluster.certfleet(&add)?)?;
+        ensure!(again.contains("already"), "{again}");
+        Ok(fleet)
+    }
+
+    fn certfleet(&self, arguments: &[&str]) -> Result<Value> {
+        let arguments = [arguments, &["--json"]].concat();
+        let output = self.cluster.certfleet(&arguments)?;
+        Ok(serde_json::from_str(&succeeded(&output)?)?)
+    }
+
+    /// Has a certificate for these names; gives its id.
+    fn add(&self, names: &[&str]) -> Result<String> {
+        let arguments = [&["cert", "add"], names, &["--upstream", "elsewhere"]].concat();
+        let added = self.certfleet(&arguments)?;
+        Ok(added["id"].as_str().context("no id")?.to_owned())
+    }
+
+    /// Looks at it until it is so.
+    async fn until(&self, id: &str, is: impl Fn(&Value) -> bool) -> Result<Value> {
+        let until = Instant::now() + PATIENCE;
+        loop {
+            let shown = self.certfleet(&["cert", "show", id])?;
+            if is(&shown) {
+                return Ok(shown);
+            }
+            ensure!(Instant::now() < until, "{shown}");
+            sleep(Duration::from_millis(200)).await;
+        }
+    }
+
+    /// Waits until it has so many certificates, and rests.
+    async fn versions(&self, id: &str, count: usize) -> Result<Value> {
+        let has = |shown: &Value| {
+            let versions = shown["versions"].as_array();
+            versions.is_some_and(|versions| versions.len() == count) && shown["course"] == "resting"
+        };
+        self.until(id, has).await
+    }
+}
+
+fn text(path: &Path) -> Result<&str> {
+    path.to_str().context("path")
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn certificates_of_another_authority_are_had_renewed_and_had_once_whatever_is_killed()
+-> Result<()> {
+    let points = tempfile::tempdir()?;
+    let home = tempfile::tempdir()?;
+    let plan = Plan::new("fleet")
+        .with("CERTFLEET_WORKER_LEASE", LEASE)
+        .with(VARIABLE, text(points.path())?);
+    let cluster = Cluster::start(plan).await?;
+    let fleet = Fleet::new(&cluster, home.path()).await?;
+
+    let id = one_is_had_and_taken_out(&fleet, home.path()).await?;
+    one_that_is_refused_is_tried_again(&fleet).await?;
+    what_makes_no_sense_is_refused(&fleet)?;
+    killed_at_each_step(&fleet, &id, points.path()).await?;
+
+    let trail = succeeded(&cluster.certfleet(&["audit", "verify"])?);
+    ensure!(trail.is_ok(), "{trail:?}");
+    cluster.stop().await?;
+    Ok(())
+}
+
+async fn one_is_had_and_taken_out(fleet: &Fleet<'_>, home: &Path) -> Result<String> {
+    let (name, other) = (fresh_name("fleet"), fresh_name("fleet"));
+    let id = fleet.add(&[&name, &other])?;
+    let shown = fleet.versions(&id, 1).await?;
+    ensure!(
+        shown["status"] == "valid" && shown["upstream"] == "elsewhere" && shown["failures"] == 0,
+        "{shown}"
+    );
+    let known = fleet.certfleet(&["upstream", "list"])?;
+    ensure!(known[0]["account"].is_string(), "{known}");
+
+    let (chain, key) = (home.join("chain.pem"), home.join("key.pem"));
+    let export = [
+        "cert",
+        "export",
+        &id,
+        "--chain",
+        text(&chain)?,
+        "--key",
+        text(&key)?,
+    ];
+    fleet.certfleet(&export)?;
+    let of_chain = openssl(&["x509", "-in", text(&chain)?, "-noout", "-pubkey"])?;
+    let of_key = openssl(&["pkey", "-in", text(&key)?, "-pubout"])?;
+    ensure!(of_chain == of_key, "the key is another certificate's");
+    let names = openssl(&[
+        "x509",
+        "-in",
+        text(&chain)?,
+        "-noout",
+        "-ext",
+        "subjectAltName",
+    ])?;
+    let names = String::from_utf8(names)?;
+    ensure!(names.contains(&name) && names.contains(&other), "{names}");
+    let mode = std::os::unix::fs::PermissionsExt::mode(&fs::metadata(&key)?.permissions());
+    ensure!(mode & 0o777 == 0o600, "others may read the key: {mode:o}");
+
+    // Each renewal has a key of its own.
+    fleet.certfleet(&["cert", "renew", &id])?;
+    let renewed = fleet.versions(&id, 2).await?;
+    ensure!(renewed["serial"] != shown["serial"], "{renewed}");
+    fleet.certfleet(&export)?;
+    let of_next = openssl(&["pkey", "-in", text(&key)?, "-pubout"])?;
+    ensure!(of_next != of_key, "the renewal has the former key");
+    Ok(id)
+}
+
+async fn one_that_is_refused_is_tried_again(fleet: &Fleet<'_>) -> Result<()> {
+    let id = fleet.add(&["blocked-domain.example"])?;
+    let failed = fleet.until(&id, |shown| shown["failures"] == 1).await?;
+    let trouble = failed["trouble"].as_str().unwrap_or_default();
+    ensure!(trouble.contains("rejectedIdentifier"), "{failed}");
+    ensure!(failed["status"] == "missing", "{failed}");
+    // Nobody has to wait for the next try.
+    fleet.certfleet(&["cert", "renew", &id])?;
+    fleet.until(&id, |shown| shown["failures"] == 2).await?;
+    Ok(())
+}
+
+fn what_makes_no_sense_is_refused(fleet: &Fleet<'_>) -> Result<()> {
+    let certfleet = |arguments: &[&str]| fleet.cluster.certfleet(arguments);
+    let nobody = certfleet(&["cert", "add", "a.example", "--upstream", "nobody"])?;
+    ensure!(nobody.status.code() == Some(3), "{nobody:?}");
+    let wildcard = certfleet(&["cert", "add", "*.a.example", "--upstream", "elsewhere"])?;
+    ensure!(wildcard.status.code() == Some(2), "{wildcard:?}");
+    let unknown = certfleet(&["cert", "show", &"0".repeat(32)])?;
+    ensure!(unknown.status.code() == Some(3), "{unknown:?}");
+    Ok(())
+}
+
+/// A worker is killed at each step of a renewal: it goes on from there, and one order is placed.
+async fn killed_at_each_step(fleet: &Fleet<'_>, id: &str, points: &Path) -> Result<()> {
+    for (done, point) in POINTS.into_iter().enumerate() {
+        let before = fleet.pebble.orders();
+        arm(points, WORKER, point, Strike::Kill)?;
+        fleet.certfleet(&["cert", "renew", id])?;
+        let shown = fleet.versions(id, 3 + done).await?;
+        ensure!(
+            struck(points, WORKER, point)?.is_some(),
+            "nobody was killed at {}",
+            point.name()
+        );
+        let placed = fleet.pebble.orders() - before;
+        ensure!(placed == 1, "{}: {placed} orders, {shown}", point.name());
+        ensure!(shown["failures"] == 0, "{}: {shown}", point.name());
+    }
+    Ok(())
+}
