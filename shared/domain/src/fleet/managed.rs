@@ -60,6 +60,28 @@ pub enum Next {
 }
 
 impl Managed {
+    /// A new one, to be looked at at once.
+    pub fn new(
+        id: ManagedId,
+        names: Vec<Identifier>,
+        upstreams: Vec<UpstreamName>,
+        now: Timestamp,
+    ) -> Self {
+        Self {
+            id,
+            names,
+            upstreams,
+            current: None,
+            course: Course::Resting,
+            setback: None,
+            forced: false,
+            next_at: now,
+            round: 0,
+            created_at: now,
+            version: 0,
+        }
+    }
+
     /// What is to be done next.
     pub fn next(&self, now: Timestamp) -> Next {
         match &self.course {

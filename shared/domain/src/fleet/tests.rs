@@ -21,20 +21,12 @@ fn upstream(name: &str) -> UpstreamName {
 }
 
 fn managed(clock: &dyn Clock, rng: &mut StdRng) -> Managed {
-    let now = clock.now();
-    Managed {
-        id: ManagedId::generate(clock, rng),
-        names: names(&["a.example.org"]),
-        upstreams: vec![upstream("first"), upstream("second")],
-        current: None,
-        course: Course::Resting,
-        setback: None,
-        forced: false,
-        next_at: now,
-        round: 0,
-        created_at: now,
-        version: 0,
-    }
+    Managed::new(
+        ManagedId::generate(clock, rng),
+        names(&["a.example.org"]),
+        vec![upstream("first"), upstream("second")],
+        clock.now(),
+    )
 }
 
 /// How an authority is, in a simulation.

@@ -1,11 +1,10 @@
 use bson::{Document, doc};
 use certfleet_domain::{Managed, ManagedId, Timestamp, Upstream, UpstreamName, Version, VersionId};
-use futures_util::{StreamExt, TryStreamExt};
 use mongodb::{Collection, Database};
 
-use super::{by_id, find_many, find_one};
+use super::{all_of, by_id, find_many, find_one};
 use crate::collections::{CHALLENGE_ANSWERS, MANAGED, UPSTREAMS, VERSIONS};
-use crate::documents::{decode, insert, replace, to_bson_time};
+use crate::documents::{insert, replace, to_bson_time};
 use crate::error::StorageError;
 use crate::group::{Row, Unit, Write};
 
@@ -79,13 +78,7 @@ impl Fleet {
         sort: Document,
         most: i64,
     ) -> Result<Vec<Managed>, StorageError> {
-        let cursor = self.managed.find(filter).sort(sort).limit(most).await?;
-        cursor
-            .map_err(StorageError::from)
-            .and_then(|document| async move { Ok(decode(document)?) })
-            .boxed()
-            .try_collect()
-            .await
+        all_of(self.managed.find(filter).sort(sort).limit(most).await?).await
     }
 
     /// The unit that stores a new managed certificate.

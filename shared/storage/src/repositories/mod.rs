@@ -20,7 +20,7 @@ mod selection;
 use bson::{Bson, Document, doc};
 use futures_util::future::try_join_all;
 use futures_util::{StreamExt, TryStreamExt};
-use mongodb::Collection;
+use mongodb::{Collection, Cursor};
 
 use crate::documents::{Stored, decode};
 use crate::error::StorageError;
@@ -62,7 +62,10 @@ async fn find_many<T: Stored>(
     collection: &Collection<Document>,
     filter: Document,
 ) -> Result<Vec<T>, StorageError> {
-    let cursor = collection.find(filter).await?;
+    all_of(collection.find(filter).await?).await
+}
+
+async fn all_of<T: Stored>(cursor: Cursor<Document>) -> Result<Vec<T>, StorageError> {
     cursor
         .map_err(StorageError::from)
         .and_then(|document| async move { Ok(decode(document)?) })

@@ -8,6 +8,7 @@ mod desk;
 mod entities;
 mod faults;
 mod feed;
+mod fleet;
 mod group_commit;
 mod jobs;
 mod keks;

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use certfleet_audit::Act;
 use certfleet_domain::{
-    Clock as _, Course, Identifier, MAX_IDENTIFIERS, Managed, ManagedId, SystemClock, SystemRng,
+    Clock as _, Identifier, MAX_IDENTIFIERS, Managed, ManagedId, SystemClock, SystemRng,
     UpstreamName,
 };
 use certfleet_jobs::Job;
@@ -51,20 +51,10 @@ pub async fn run(store: &Store, args: &AddArgs, out: Output) -> Result<(), Failu
         }
     }
     let now = SystemClock.now();
-    let managed = Managed {
-        id: ManagedId::generate(&SystemClock, &mut SystemRng),
-        names: names.into_iter().collect(),
-        upstreams: args.upstreams.clone(),
-        current: None,
-        course: Course::Resting,
-        setback: None,
-        forced: false,
-        next_at: now,
-        round: 0,
-        created_at: now,
-        version: 0,
-    }
-    .looked_after(now);
+    let id = ManagedId::generate(&SystemClock, &mut SystemRng);
+    let names = names.into_iter().collect();
+    // The job is enqueued beside it.
+    let managed = Managed::new(id, names, args.upstreams.clone(), now).looked_after(now);
     let event = Operator::here()
         .event(Act::CreateManaged, format_args!("managed/{}", managed.id))
         .with_detail(joined(&managed.names));
