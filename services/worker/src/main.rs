@@ -1,5 +1,6 @@
 //! certfleet-worker: claims jobs and carries them out. It alone opens the authorities' keys.
 
+mod budget;
 mod checkpoint_file;
 mod claim_loop;
 mod crew;

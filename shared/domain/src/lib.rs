@@ -38,8 +38,8 @@ pub use crl::Crl;
 pub use crl_shard::{CrlShard, NoSuchShard};
 pub use eab_key::{CannotBind, EabKey, EabKeyState};
 pub use fleet::{
-    Advice, Attempt, Course, Current, Managed, Next, Reason, Setback, Upstream, UpstreamBinding,
-    Version,
+    Advice, Attempt, Budget, Course, Current, Managed, Next, Reason, Setback, Upstream,
+    UpstreamBinding, Version,
 };
 pub use identifier::{DnsName, Identifier, InvalidIdentifier};
 pub use ids::{

@@ -2,7 +2,8 @@
 //! that are killed at every step.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::process::Output;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
@@ -32,6 +33,7 @@ const POINTS: [CrashPoint; 6] = [
 struct Fleet<'c> {
     cluster: &'c Cluster,
     pebble: PebbleServer,
+    key_file: PathBuf,
 }
 
 impl<'c> Fleet<'c> {
@@ -44,27 +46,26 @@ impl<'c> Fleet<'c> {
             binding: Some(("ours".to_owned(), key.to_owned())),
         })
         .await;
-        let fleet = Self { cluster, pebble };
-        let file = home.join("eab");
-        fs::write(&file, key)?;
-        let (directory, root) = (fleet.pebble.directory(), fleet.pebble.root());
-        let add = [
-            "upstream",
-            "add",
-            "elsewhere",
-            "--directory",
-            &directory,
-            "--root",
-            text(&root)?,
-            "--eab-kid",
-            "ours",
-            "--eab-key-file",
-            text(&file)?,
-        ];
-        fleet.certfleet(&add)?;
-        let again = refused(&cluster.certfleet(&add)?)?;
+        let key_file = home.join("eab");
+        fs::write(&key_file, key)?;
+        let fleet = Self {
+            cluster,
+            pebble,
+            key_file,
+        };
+        succeeded(&fleet.add_upstream("elsewhere", &[])?)?;
+        let again = refused(&fleet.add_upstream("elsewhere", &[])?)?;
         ensure!(again.contains("already"), "{again}");
         Ok(fleet)
+    }
+
+    fn add_upstream(&self, name: &str, more: &[&str]) -> Result<Output> {
+        let (directory, root) = (self.pebble.directory(), self.pebble.root());
+        let add = ["upstream", "add", name, "--directory", &directory];
+        let trust = ["--root", text(&root)?];
+        let bound = ["--eab-kid", "ours", "--eab-key-file", text(&self.key_file)?];
+        self.cluster
+            .certfleet(&[&add[..], &trust, &bound, more].concat())
     }
 
     fn certfleet(&self, arguments: &[&str]) -> Result<Value> {
@@ -75,7 +76,11 @@ impl<'c> Fleet<'c> {
 
     /// Has a certificate for these names; gives its id.
     fn add(&self, names: &[&str]) -> Result<String> {
-        let arguments = [&["cert", "add"], names, &["--upstream", "elsewhere"]].concat();
+        self.add_from("elsewhere", names)
+    }
+
+    fn add_from(&self, upstream: &str, names: &[&str]) -> Result<String> {
+        let arguments = [&["cert", "add"], names, &["--upstream", upstream]].concat();
         let added = self.certfleet(&arguments)?;
         Ok(added["id"].as_str().context("no id")?.to_owned())
     }
@@ -121,6 +126,7 @@ async fn certificates_of_another_authority_are_had_renewed_and_had_once_whatever
     let id = one_is_had_and_taken_out(&fleet, home.path()).await?;
     one_that_is_refused_is_tried_again(&fleet).await?;
     what_makes_no_sense_is_refused(&fleet)?;
+    the_budget_is_kept_by_all_workers(&fleet).await?;
     killed_at_each_step(&fleet, &id, points.path()).await?;
 
     let trail = succeeded(&cluster.certfleet(&["audit", "verify"])?);
@@ -186,6 +192,41 @@ async fn one_that_is_refused_is_tried_again(fleet: &Fleet<'_>) -> Result<()> {
     // Nobody has to wait for the next try.
     fleet.certfleet(&["cert", "renew", &id])?;
     fleet.until(&id, |shown| shown["failures"] == 2).await?;
+    Ok(())
+}
+
+/// Of many at once as many are ordered as the budget has; the others wait, which is no failure. What says what it replaces is
+/// exempt.
+async fn the_budget_is_kept_by_all_workers(fleet: &Fleet<'_>) -> Result<()> {
+    const BUDGET: usize = 2;
+    succeeded(&fleet.add_upstream("limited", &["--orders", "2/1h"])?)?;
+    let before = fleet.pebble.orders();
+    let mut ids = Vec::new();
+    for _ in 0..6 {
+        ids.push(fleet.add_from("limited", &[&fresh_name("budget")])?);
+    }
+    let mut had = Vec::new();
+    for id in &ids {
+        let decided = |shown: &Value| shown["status"] == "valid" || shown["trouble"].is_string();
+        let shown = fleet.until(id, decided).await?;
+        if shown["status"] == "valid" {
+            had.push(id);
+            continue;
+        }
+        let trouble = shown["trouble"].as_str().unwrap_or_default();
+        ensure!(
+            trouble.contains("budget of limited is used up: 2/1h"),
+            "{shown}"
+        );
+        ensure!(shown["failures"] == 0, "{shown}");
+    }
+    let placed = fleet.pebble.orders() - before;
+    ensure!(
+        had.len() == BUDGET && placed == BUDGET,
+        "{had:?}, {placed} orders"
+    );
+    fleet.certfleet(&["cert", "renew", had[0]])?;
+    fleet.versions(had[0], 2).await?;
     Ok(())
 }
 

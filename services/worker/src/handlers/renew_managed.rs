@@ -26,6 +26,7 @@ use tokio::time::{Instant, sleep};
 use zeroize::Zeroizing;
 
 use super::{HandlerError, Handlers};
+use crate::budget::{Charged, Exhausted, charge, give_back};
 
 /// An order is watched for so long before the hand is given to others.
 const WATCHED_FOR: Duration = Duration::from_secs(20);
@@ -144,6 +145,19 @@ impl Handlers {
         let Some(upstream) = managed.choose(now).cloned() else {
             return Err(HandlerError::Lasting("it is from no authority".to_owned()));
         };
+        let (version, kept) = match managed.spare {
+            Some(spare) => (spare, Unit::default()),
+            None => self.make_key().await?,
+        };
+        tracing::info!(managed = %managed.id, %upstream, %reason, "is renewed");
+        let begun = managed.begin(reason, upstream, version, now)?;
+        let step = self.written(lease, begun, kept).await;
+        reach(CrashPoint::RenewalBegun);
+        step
+    }
+
+    /// A new key, and the unit that keeps it.
+    async fn make_key(&self) -> Result<(VersionId, Unit), HandlerError> {
         let version = VersionId::generate(self.clock.as_ref(), &mut SystemRng);
         let failed = |error: &dyn std::fmt::Display| HandlerError::Lasting(error.to_string());
         let key = InternalKey::generate(KeyAlgorithm::EcdsaP256).map_err(|error| failed(&error))?;
@@ -151,11 +165,7 @@ impl Handlers {
         let name = SecretName::ManagedKey(version);
         let secret = Secret::new(pkcs8.to_vec());
         let kept = self.vault.insert(&name, &secret, &mut SystemRng).await?;
-        tracing::info!(managed = %managed.id, %upstream, %reason, "is renewed");
-        let begun = managed.begin(reason, upstream, version, now)?;
-        let step = self.written(lease, begun, kept).await;
-        reach(CrashPoint::RenewalBegun);
-        step
+        Ok((version, kept))
     }
 
     /// Places the order, unless it was placed.
@@ -176,9 +186,16 @@ impl Handlers {
         } else {
             None
         };
+        let mut charged = Charged::default();
         let placed = if let Some(order) = found {
             Ok(order)
         } else {
+            if !attempt.says_replaces {
+                match charge(&self.store.limits, &at.upstream, &managed.names).await? {
+                    Ok(all) => charged = all,
+                    Err(exhausted) => return self.put_off(managed, exhausted),
+                }
+            }
             let current = managed.current.as_ref().filter(|_| attempt.says_replaces);
             let wish = NewOrder {
                 names: &managed.names,
@@ -202,7 +219,10 @@ impl Handlers {
             Err(error @ (UpstreamError::Away(_) | UpstreamError::Strange(_))) => {
                 Err(passing(&error))
             }
-            Err(error) => self.setback(managed, &error),
+            Err(error) => {
+                give_back(&self.store.limits, charged).await;
+                self.setback(managed, &error)
+            }
         }
     }
 
@@ -337,6 +357,14 @@ impl Handlers {
 
     fn setback(&self, managed: Managed, error: &UpstreamError) -> Result<Step, HandlerError> {
         self.not_renewed(managed, error.to_string(), error.after())
+    }
+
+    /// Nothing was ordered, and nothing has failed: it waits until the authority's budget allows it.
+    fn put_off(&self, managed: Managed, exhausted: Exhausted) -> Result<Step, HandlerError> {
+        tracing::info!(managed = %managed.id, why = exhausted.why, "is put off");
+        let wait = exhausted.wait.try_into().unwrap_or(time::Duration::DAY);
+        let waits = managed.put_off(exhausted.why, wait, self.clock.now())?;
+        Ok(Step::Over(Box::new(waits), Unit::default()))
     }
 
     fn not_renewed(

@@ -32,6 +32,8 @@ pub struct Managed {
     pub course: Course,
     /// What went wrong since the last success.
     pub setback: Option<Setback>,
+    /// Under what a key is kept that was made for an attempt which came to nothing: the next one has it.
+    pub spare: Option<VersionId>,
     /// Whether somebody asked for a renewal that has not come yet.
     pub forced: bool,
     /// When it is to be looked at next.
@@ -74,6 +76,7 @@ impl Managed {
             current: None,
             course: Course::Resting,
             setback: None,
+            spare: None,
             forced: false,
             next_at: now,
             round: 0,
@@ -123,7 +126,9 @@ impl Managed {
     /// From whom: the first choice, as long as there is time. One whose certificate would expire first, or that has none and
     /// has failed [some times](PATIENCE), goes to the others in turn (FLT-5).
     pub fn choose(&self, now: Timestamp) -> Option<&UpstreamName> {
-        let failures = self.setback.as_ref().map_or(0, |setback| setback.failures);
+        let setback = self.setback.as_ref();
+        let failures = setback.map_or(0, |setback| setback.failures);
+        let put_off = setback.map_or(0, |setback| setback.put_off);
         let presses = match &self.current {
             // Half of the time that is kept for failures is over.
             Some(current) => {
@@ -133,7 +138,8 @@ impl Managed {
             None => failures >= PATIENCE,
         };
         let turn = if presses {
-            usize::try_from(failures).unwrap_or(usize::MAX) % self.upstreams.len().max(1)
+            let turns = failures.saturating_add(put_off);
+            usize::try_from(turns).unwrap_or(usize::MAX) % self.upstreams.len().max(1)
         } else {
             0
         };
@@ -164,6 +170,7 @@ impl Managed {
                 since: now,
                 says_replaces,
             }),
+            spare: None,
             ..self
         })
     }
@@ -210,6 +217,21 @@ impl Managed {
         Ok(obtained.rest(now))
     }
 
+    /// The authority's budget is used up, for so long. Nothing was ordered, and nothing has failed.
+    pub fn put_off(
+        self,
+        why: String,
+        wait: Duration,
+        now: Timestamp,
+    ) -> Result<Self, InvalidTransition> {
+        let Course::Placing(attempt) = &self.course else {
+            return Err(self.cannot("put off"));
+        };
+        let spare = attempt.version;
+        let setback = Setback::put_off(self.setback.as_ref(), why, wait, now);
+        Ok(self.stopped(setback, spare))
+    }
+
     /// The attempt came to nothing.
     pub fn failed(
         self,
@@ -217,20 +239,25 @@ impl Managed {
         at_least: Option<Duration>,
         now: Timestamp,
     ) -> Result<Self, InvalidTransition> {
-        if let Course::Resting = self.course {
+        let Some(attempt) = self.course.attempt() else {
             return Err(self.cannot("failed"));
-        }
+        };
+        let spare = attempt.version;
         let end = self.current.as_ref().map(|current| current.not_after);
         let setback = Setback::after(self.setback.as_ref(), why, end, at_least, now);
-        let failed = Self {
+        Ok(self.stopped(setback, spare))
+    }
+
+    fn stopped(self, setback: Setback, spare: VersionId) -> Self {
+        Self {
             course: Course::Resting,
             next_at: setback.retry_at,
             setback: Some(setback),
+            spare: Some(spare),
             forced: false,
             round: self.round + 1,
             ..self
-        };
-        Ok(failed)
+        }
     }
 
     /// What the current certificate's authority suggests was asked: nothing, or this. `again_in` is its word on when to ask

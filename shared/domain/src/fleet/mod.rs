@@ -3,6 +3,7 @@
 //! The brain is here, and pure: [`Managed`] says what is to be done next and why, and its transitions are the only way on.
 //! Whoever carries it out asks, does, and writes what came of it.
 
+mod budget;
 mod course;
 mod managed;
 mod reason;
@@ -11,6 +12,7 @@ mod setback;
 mod tests;
 mod upstream;
 
+pub use budget::Budget;
 pub use course::{Attempt, Course};
 pub use managed::{Managed, Next};
 pub use reason::Reason;

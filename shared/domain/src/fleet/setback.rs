@@ -20,8 +20,10 @@ const DAILY: Duration = Duration::DAY;
 /// One failure after the other, since the last success.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Setback {
-    /// How many in a row, 1 or more.
+    /// How many in a row.
     pub failures: u32,
+    /// How often it was put off in a row, because the authority's budget was used up.
+    pub put_off: u32,
     /// What the last one was.
     pub why: String,
     /// When to try again.
@@ -39,6 +41,7 @@ impl Setback {
         now: Timestamp,
     ) -> Self {
         let failures = before.map_or(0, |before| before.failures).saturating_add(1);
+        let put_off = before.map_or(0, |before| before.put_off);
         let wait = usize::try_from(failures - 1)
             .ok()
             .and_then(|index| WAITS.get(index).copied())
@@ -51,8 +54,19 @@ impl Setback {
         let at_least = at_least.unwrap_or_default().min(7 * DAILY);
         Self {
             failures,
+            put_off,
             why,
             retry_at: now + wait.max(at_least),
+        }
+    }
+
+    /// It is put off for so long, which is nobody's failure.
+    pub fn put_off(before: Option<&Self>, why: String, wait: Duration, now: Timestamp) -> Self {
+        Self {
+            failures: before.map_or(0, |before| before.failures),
+            put_off: before.map_or(0, |before| before.put_off).saturating_add(1),
+            why,
+            retry_at: now + wait,
         }
     }
 

@@ -287,6 +287,7 @@ fn the_next_authority_is_asked_only_by_what_would_expire() {
     let failing = |managed: Managed, failures: u32| Managed {
         setback: Some(Setback {
             failures,
+            put_off: 0,
             why: "away".to_owned(),
             retry_at: now,
         }),
@@ -348,4 +349,36 @@ fn no_step_is_taken_twice_or_out_of_turn() {
     assert_eq!(failed.next(now), Next::Rest(now + Duration::MINUTE));
     // A person need not wait.
     assert_eq!(failed.force(now).next(now), Next::Begin(Reason::Missing));
+}
+
+#[test]
+fn what_is_put_off_has_not_failed_and_goes_elsewhere_only_if_it_would_expire() {
+    let mut rng = StdRng::seed_from_u64(5);
+    let clock = ManualClock::at(SystemClock.now());
+    let now = clock.now();
+    let wait = Duration::hours(2);
+    let put_off = |managed: Managed, rng: &mut StdRng| {
+        let version = VersionId::generate(&clock, rng);
+        let chosen = managed.choose(now).unwrap().clone();
+        managed
+            .begin(Reason::Old, chosen, version, now)
+            .and_then(|managed| managed.put_off("too many".to_owned(), wait, now))
+            .unwrap()
+    };
+    let old = put_off(of_age(61, &clock, &mut rng), &mut rng);
+    assert_eq!(old.next(now), Next::Rest(now + wait));
+    assert_eq!(old.setback.as_ref().unwrap().failures, 0);
+    assert_eq!(old.choose(now), Some(&upstream("first")));
+    // The key that was made for it is not made again.
+    assert!(old.spare.is_some());
+    let pressed = put_off(of_age(80, &clock, &mut rng), &mut rng);
+    assert_eq!(pressed.choose(now), Some(&upstream("second")));
+    let spare = pressed.spare.unwrap();
+    let again = pressed
+        .begin(Reason::Old, upstream("second"), spare, now)
+        .unwrap();
+    assert_eq!(again.spare, None);
+    // An order that is placed is not put off.
+    let placed = again.placed("https://ca.example/order".to_owned()).unwrap();
+    assert!(placed.put_off("too many".to_owned(), wait, now).is_err());
 }

@@ -1,5 +1,6 @@
 //! An authority that the fleet has certificates from: our own, or any ACME directory (FLT-1).
 
+use super::Budget;
 use crate::UpstreamName;
 use crate::account::Contact;
 use crate::clock::Timestamp;
@@ -19,6 +20,8 @@ pub struct Upstream {
     pub profile: Option<String>,
     /// What binds the fleet's account to one there (RFC 8555 §7.3.4); the MAC key lies sealed, elsewhere.
     pub binding: Option<UpstreamBinding>,
+    /// How much of it the fleet may have.
+    pub budget: Budget,
     /// The URL of the fleet's account, once it was made.
     pub account: Option<String>,
     /// When it was added.

@@ -74,6 +74,15 @@ impl FromText for Option<Rate> {
     }
 }
 
+/// A rate as settings have it, such as `300/3h`: for command lines.
+///
+/// # Errors
+/// Says what is due.
+pub fn parse_rate(text: &str) -> Result<Rate, String> {
+    let rate = Option::<Rate>::from_text(text)?;
+    rate.ok_or_else(|| "so many per time are due, such as 300/3h".to_owned())
+}
+
 /// `off`, or a number of failures.
 impl FromText for Option<u32> {
     fn from_text(text: &str) -> Result<Self, String> {

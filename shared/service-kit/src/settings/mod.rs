@@ -46,7 +46,7 @@ pub use database::Database;
 pub use fault::{Fault, SettingsError};
 pub use kek::Kek;
 pub use layers::{Given, Source};
-pub use limits::Limits;
+pub use limits::{Limits, parse_rate};
 pub use log::{Log, LogFormat};
 pub use management::Management;
 pub use networks::Networks;

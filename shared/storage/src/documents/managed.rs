@@ -18,6 +18,7 @@ pub(crate) struct ManagedDocument {
     current: Option<CurrentDocument>,
     course: CourseDocument,
     setback: Option<SetbackDocument>,
+    spare: Option<VersionId>,
     forced: bool,
     next_at: bson::DateTime,
     round: i64,
@@ -73,6 +74,8 @@ struct AttemptDocument {
 #[derive(Serialize, Deserialize)]
 struct SetbackDocument {
     failures: u32,
+    #[serde(default)]
+    put_off: u32,
     why: String,
     retry_at: bson::DateTime,
 }
@@ -199,9 +202,11 @@ impl Stored for Managed {
             course: CourseDocument::from(&self.course),
             setback: self.setback.as_ref().map(|setback| SetbackDocument {
                 failures: setback.failures,
+                put_off: setback.put_off,
                 why: setback.why.clone(),
                 retry_at: to_bson_time(setback.retry_at),
             }),
+            spare: self.spare,
             forced: self.forced,
             next_at: to_bson_time(self.next_at),
             round: self.round,
@@ -222,9 +227,11 @@ impl Stored for Managed {
             course: document.course.into(),
             setback: document.setback.map(|setback| Setback {
                 failures: setback.failures,
+                put_off: setback.put_off,
                 why: setback.why,
                 retry_at: from_bson_time(setback.retry_at),
             }),
+            spare: document.spare,
             forced: document.forced,
             next_at: from_bson_time(document.next_at),
             round: document.round,

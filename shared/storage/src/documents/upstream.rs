@@ -1,4 +1,6 @@
-use certfleet_domain::{Contact, Upstream, UpstreamBinding, UpstreamName};
+use std::time::Duration;
+
+use certfleet_domain::{Budget, Contact, Rate, Upstream, UpstreamBinding, UpstreamName};
 use serde::{Deserialize, Serialize};
 
 use super::{Stored, from_bson_time, to_bson_time};
@@ -13,9 +15,37 @@ pub(crate) struct UpstreamDocument {
     contacts: Vec<Contact>,
     profile: Option<String>,
     binding_kid: Option<String>,
+    orders: Option<RateDocument>,
+    orders_per_domain: Option<RateDocument>,
+    orders_per_name_set: Option<RateDocument>,
     account: Option<String>,
     created_at: bson::DateTime,
     version: i64,
+}
+
+/// So many in so many seconds.
+#[derive(Serialize, Deserialize)]
+struct RateDocument {
+    count: u32,
+    seconds: i64,
+}
+
+impl From<Rate> for RateDocument {
+    fn from(rate: Rate) -> Self {
+        Self {
+            count: rate.count(),
+            seconds: i64::try_from(rate.period().as_secs()).unwrap_or(i64::MAX),
+        }
+    }
+}
+
+fn rate(document: Option<RateDocument>, field: &str) -> Result<Option<Rate>, String> {
+    document
+        .map(|document| {
+            let period = Duration::from_secs(document.seconds.max(0).unsigned_abs());
+            Rate::new(document.count, period).map_err(|error| format!("{field}: {error}"))
+        })
+        .transpose()
 }
 
 impl Stored for Upstream {
@@ -38,6 +68,9 @@ impl Stored for Upstream {
             contacts: self.contacts.clone(),
             profile: self.profile.clone(),
             binding_kid: self.binding.as_ref().map(|binding| binding.kid.clone()),
+            orders: self.budget.orders.map(RateDocument::from),
+            orders_per_domain: self.budget.orders_per_domain.map(RateDocument::from),
+            orders_per_name_set: self.budget.orders_per_name_set.map(RateDocument::from),
             account: self.account.clone(),
             created_at: to_bson_time(self.created_at),
             version,
@@ -52,6 +85,11 @@ impl Stored for Upstream {
             contacts: document.contacts,
             profile: document.profile,
             binding: document.binding_kid.map(|kid| UpstreamBinding { kid }),
+            budget: Budget {
+                orders: rate(document.orders, "orders")?,
+                orders_per_domain: rate(document.orders_per_domain, "orders_per_domain")?,
+                orders_per_name_set: rate(document.orders_per_name_set, "orders_per_name_set")?,
+            },
             account: document.account,
             created_at: from_bson_time(document.created_at),
             version: document.version,

@@ -1,8 +1,8 @@
 //! The fleet: what is written is read, what is due is found by what is due, and nobody writes over another.
 
 use certfleet_domain::{
-    Advice, Contact, Current, Identifier, Managed, ManagedId, Reason, RenewalWindow, SystemClock,
-    SystemRng, Timestamp, Upstream, UpstreamBinding, UpstreamName, Version, VersionId,
+    Advice, Budget, Contact, Current, Identifier, Managed, ManagedId, Reason, RenewalWindow,
+    SystemClock, SystemRng, Timestamp, Upstream, UpstreamBinding, UpstreamName, Version, VersionId,
 };
 use certfleet_storage::CommitError;
 use certfleet_storage::collections::MANAGED;
@@ -95,6 +95,7 @@ async fn an_authority_and_a_certificate_round_trip() {
         binding: Some(UpstreamBinding {
             kid: "ours".to_owned(),
         }),
+        budget: Budget::lets_encrypt(),
         account: None,
         created_at: now(),
         version: 0,

@@ -13,7 +13,9 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use certfleet_acme::{Algorithm, CertId, SigningKey};
-use certfleet_domain::{ChallengeKind, Clock as _, Identifier, ProblemKind, SystemClock, Upstream};
+use certfleet_domain::{
+    Budget, ChallengeKind, Clock as _, Identifier, ProblemKind, SystemClock, Upstream,
+};
 use certfleet_pki::{
     authority_key_identifier, certificates_from_pem, create_csr, serial_of_certificate,
     validity_of_certificate,
@@ -73,6 +75,7 @@ impl Ground {
             contacts: Vec::new(),
             profile: None,
             binding: None,
+            budget: Budget::default(),
             account: None,
             created_at: SystemClock.now(),
             version: 0,

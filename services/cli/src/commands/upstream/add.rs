@@ -5,11 +5,12 @@ use std::path::PathBuf;
 use anyhow::Context as _;
 use certfleet_audit::Act;
 use certfleet_domain::{
-    Clock as _, Contact, SystemClock, SystemRng, Upstream, UpstreamBinding, UpstreamName,
+    Budget, Clock as _, Contact, Rate, SystemClock, SystemRng, Upstream, UpstreamBinding,
+    UpstreamName,
 };
 use certfleet_pki::certificates_from_pem;
 use certfleet_secrets::Secret;
-use certfleet_service_kit::settings::WebUrl;
+use certfleet_service_kit::settings::{WebUrl, parse_rate};
 use certfleet_storage::{CommitError, SecretName};
 use clap::Args;
 use serde::Serialize;
@@ -37,12 +38,38 @@ pub struct AddArgs {
     /// The profile to order, where the authority has several.
     #[arg(long, value_name = "NAME")]
     profile: Option<String>,
+    /// Keep to the limits that Let's Encrypt publishes: 300 orders in 3 hours, 50 for a registered domain and 5 for exactly the
+    /// same names in 7 days. All workers together do; orders that say what they replace are exempt.
+    #[arg(long, conflicts_with_all = ["orders", "orders_per_domain", "orders_per_name_set"])]
+    lets_encrypt_limits: bool,
+    /// At most so many orders, such as 300/3h.
+    #[arg(long, value_name = "RATE", value_parser = parse_rate)]
+    orders: Option<Rate>,
+    /// At most so many orders with a name in one registered domain.
+    #[arg(long, value_name = "RATE", value_parser = parse_rate)]
+    orders_per_domain: Option<Rate>,
+    /// At most so many orders for exactly the same names.
+    #[arg(long, value_name = "RATE", value_parser = parse_rate)]
+    orders_per_name_set: Option<Rate>,
     /// The identifier of the key that binds the account to one there (RFC 8555, 7.3.4).
     #[arg(long, value_name = "KID", requires = "eab_key_file")]
     eab_kid: Option<String>,
     /// The file with that key, in base64url as authorities give it.
     #[arg(long, value_name = "FILE", requires = "eab_kid")]
     eab_key_file: Option<PathBuf>,
+}
+
+impl AddArgs {
+    fn budget(&self) -> Budget {
+        if self.lets_encrypt_limits {
+            return Budget::lets_encrypt();
+        }
+        Budget {
+            orders: self.orders,
+            orders_per_domain: self.orders_per_domain,
+            orders_per_name_set: self.orders_per_name_set,
+        }
+    }
 }
 
 fn parse_contact(text: &str) -> Result<Contact, String> {
@@ -65,6 +92,7 @@ pub async fn run(args: &AddArgs, config: Option<PathBuf>, out: Output) -> Result
         contacts: args.contacts.clone(),
         profile: args.profile.clone(),
         binding: args.eab_kid.clone().map(|kid| UpstreamBinding { kid }),
+        budget: args.budget(),
         account: None,
         created_at: SystemClock.now(),
         version: 0,

@@ -1,5 +1,6 @@
 //! The authorities that there are.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use certfleet_domain::Upstream;
@@ -17,6 +18,8 @@ struct View {
     /// The URL of the fleet's account, once there is one.
     account: Option<String>,
     bound: bool,
+    /// How much of it the fleet may have: rates by what they are for.
+    limits: BTreeMap<&'static str, String>,
 }
 
 impl From<Upstream> for View {
@@ -27,6 +30,14 @@ impl From<Upstream> for View {
             profile: upstream.profile,
             account: upstream.account,
             bound: upstream.binding.is_some(),
+            limits: [
+                ("orders", upstream.budget.orders),
+                ("orders_per_domain", upstream.budget.orders_per_domain),
+                ("orders_per_name_set", upstream.budget.orders_per_name_set),
+            ]
+            .into_iter()
+            .filter_map(|(name, rate)| Some((name, rate?.to_string())))
+            .collect(),
         }
     }
 }
@@ -48,9 +59,10 @@ pub async fn run(config: Option<PathBuf>, out: Output) -> Result<(), Failure> {
                 one.name.clone(),
                 one.directory.clone(),
                 one.profile.clone().unwrap_or_default(),
+                one.limits.values().cloned().collect::<Vec<_>>().join(" "),
                 one.account.clone().unwrap_or_else(|| "none yet".to_owned()),
             ]
         });
-        sheet.table(["name", "directory", "profile", "account"], rows);
+        sheet.table(["name", "directory", "profile", "limits", "account"], rows);
     })
 }

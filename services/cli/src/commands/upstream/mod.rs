@@ -14,7 +14,7 @@ use crate::output::Output;
 #[derive(Debug, Subcommand)]
 pub enum UpstreamCommand {
     /// Add an authority. A worker makes the fleet's account there when the first certificate is wanted.
-    Add(add::AddArgs),
+    Add(Box<add::AddArgs>),
     /// List the authorities.
     List,
 }
