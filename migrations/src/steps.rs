@@ -68,7 +68,7 @@ mod tests {
                 "7a7fc2f0bbb178d0725b0a2adb4dbad9ba9321f6872a7f8070f9605844d17d2e",
                 "fe9556059518c455ec70095d45a816a717747537490465ea2dc7d51207dfb6c0",
                 "5f98ada043b022053ce53510b7d5031f5b2fd6b4d73d7d0cad5106b47a2fce69",
-                "9da861c80370587c3a7906551e755288aeb47a2082420b076d2a5a764ba2059d",
+                "2ba17e723f8e27ae746ea9dd22023c33cff07f7f282f3681beee1670d0c9c766",
             ]
         );
     }

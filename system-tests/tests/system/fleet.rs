@@ -1,14 +1,16 @@
 //! The fleet: certificates from an authority that is not ours (Pebble), proven by the API's replicas, kept renewed by workers
 //! that are killed at every step.
 
+use std::ffi::OsStr;
 use std::fs;
+use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 use std::process::Output;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
 use certfleet_crash_points::{CrashPoint, Strike, VARIABLE, arm, struck};
-use certfleet_system_tests::{Cluster, Plan, fresh_name};
+use certfleet_system_tests::{Cluster, Outsider, Plan, fresh_name};
 use certfleet_testkit::{PebbleOptions, PebbleServer};
 use serde_json::Value;
 use tokio::time::{Instant, sleep};
@@ -18,6 +20,8 @@ use crate::support::{openssl, refused, succeeded};
 /// A worker that was killed is followed after its lease, and then waits for an authority.
 const PATIENCE: Duration = Duration::from_secs(60);
 const LEASE: &str = "5s";
+/// Where our own authority finds what the fleet shows.
+const OWN_ADDRESS: Ipv4Addr = Ipv4Addr::new(127, 99, 0, 7);
 const WORKER: &str = "certfleet-worker";
 
 /// The places at which a renewal can be broken off.
@@ -87,7 +91,16 @@ impl<'c> Fleet<'c> {
 
     /// Looks at it until it is so.
     async fn until(&self, id: &str, is: impl Fn(&Value) -> bool) -> Result<Value> {
-        let until = Instant::now() + PATIENCE;
+        self.until_within(id, is, PATIENCE).await
+    }
+
+    async fn until_within(
+        &self,
+        id: &str,
+        is: impl Fn(&Value) -> bool,
+        within: Duration,
+    ) -> Result<Value> {
+        let until = Instant::now() + within;
         loop {
             let shown = self.certfleet(&["cert", "show", id])?;
             if is(&shown) {
@@ -100,11 +113,15 @@ impl<'c> Fleet<'c> {
 
     /// Waits until it has so many certificates, and rests.
     async fn versions(&self, id: &str, count: usize) -> Result<Value> {
+        self.versions_within(id, count, PATIENCE).await
+    }
+
+    async fn versions_within(&self, id: &str, count: usize, within: Duration) -> Result<Value> {
         let has = |shown: &Value| {
             let versions = shown["versions"].as_array();
             versions.is_some_and(|versions| versions.len() == count) && shown["course"] == "resting"
         };
-        self.until(id, has).await
+        self.until_within(id, has, within).await
     }
 }
 
@@ -119,20 +136,77 @@ async fn certificates_of_another_authority_are_had_renewed_and_had_once_whatever
     let home = tempfile::tempdir()?;
     let plan = Plan::new("fleet")
         .with("CERTFLEET_WORKER_LEASE", LEASE)
+        .with("CERTFLEET_ACME_RENEWAL_INFO_RETRY_AFTER", "1m")
         .with(VARIABLE, text(points.path())?);
     let cluster = Cluster::start(plan).await?;
     let fleet = Fleet::new(&cluster, home.path()).await?;
+    let own = OwnAuthority::start(&fleet, home.path()).await?;
 
     let id = one_is_had_and_taken_out(&fleet, home.path()).await?;
     one_that_is_refused_is_tried_again(&fleet).await?;
     what_makes_no_sense_is_refused(&fleet)?;
     the_budget_is_kept_by_all_workers(&fleet).await?;
     killed_at_each_step(&fleet, &id, points.path()).await?;
+    own.asks_for_all_to_be_replaced(&fleet).await?;
 
     let trail = succeeded(&cluster.certfleet(&["audit", "verify"])?);
     ensure!(trail.is_ok(), "{trail:?}");
     cluster.stop().await?;
     Ok(())
+}
+
+/// Our own authority as that of the fleet. It looks for what is shown at a port where others answer; so one API process more
+/// listens there, at an address of its own, to which the name leads.
+struct OwnAuthority {
+    id: String,
+    _api: Outsider,
+}
+
+impl OwnAuthority {
+    async fn start(fleet: &Fleet<'_>, home: &Path) -> Result<Self> {
+        let cluster = fleet.cluster;
+        let listen = format!("{OWN_ADDRESS}:{}", cluster.answers().http01().port());
+        let settings = [("CERTFLEET_REVOCATION_LISTEN", OsStr::new(&listen))];
+        let log = home.join("api.log");
+        let mut api = Outsider::start(cluster, "api", &settings, &home.join("api"), &log)?;
+        api.await_probe("/readyz", |status, _| status == 200)
+            .await?;
+        let name = fresh_name("own");
+        cluster.answers().add_address(&name, OWN_ADDRESS.into());
+        let root = ["--root", text(cluster.root())?];
+        let add = ["upstream", "add", "own", "--directory", cluster.directory()];
+        fleet.certfleet(&[&add[..], &root].concat())?;
+        let id = fleet.add_from("own", &[&name])?;
+        fleet.versions(&id, 1).await?;
+        // What the authority suggests is asked at once.
+        let advised = |shown: &Value| shown["suggested"].is_string();
+        fleet.until(&id, advised).await?;
+        Ok(Self { id, _api: api })
+    }
+
+    /// The robot hears of it when it asks the next time, a minute later, and renews.
+    async fn asks_for_all_to_be_replaced(&self, fleet: &Fleet<'_>) -> Result<()> {
+        let why = "https://ca.example/incident";
+        let replace = ["ca", "replace", "default", "--explanation-url", why];
+        fleet.certfleet(&replace)?;
+        let renewed = fleet.versions_within(&self.id, 2, 3 * PATIENCE).await?;
+        ensure!(
+            renewed["status"] == "valid" && renewed["failures"] == 0,
+            "{renewed}"
+        );
+        // Acts are in the trail some seconds later.
+        let told = format!("managed/{}", self.id);
+        let until = Instant::now() + PATIENCE;
+        loop {
+            let trail = succeeded(&fleet.cluster.certfleet(&["audit", "export"])?)?;
+            let mut lines = trail.lines().filter(|line| line.contains(&told));
+            if lines.any(|line| line.contains("its authority suggests it")) {
+                return Ok(());
+            }
+            ensure!(Instant::now() < until, "it was renewed for another reason");
+            sleep(Duration::from_millis(500)).await;
+        }
+    }
 }
 
 async fn one_is_had_and_taken_out(fleet: &Fleet<'_>, home: &Path) -> Result<String> {
@@ -189,6 +263,8 @@ async fn one_that_is_refused_is_tried_again(fleet: &Fleet<'_>) -> Result<()> {
     let trouble = failed["trouble"].as_str().unwrap_or_default();
     ensure!(trouble.contains("rejectedIdentifier"), "{failed}");
     ensure!(failed["status"] == "missing", "{failed}");
+    let failing = fleet.certfleet(&["cert", "list", "--failing"])?;
+    ensure!(failing[0]["id"] == id && failing[1].is_null(), "{failing}");
     // Nobody has to wait for the next try.
     fleet.certfleet(&["cert", "renew", &id])?;
     fleet.until(&id, |shown| shown["failures"] == 2).await?;

@@ -5,11 +5,11 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use certfleet_data_kit::{condition_of_authorities, condition_of_queue, condition_of_switches};
-use certfleet_domain::{Authority, Clock, SystemClock};
+use certfleet_domain::{Authority, Clock, Setback, SystemClock};
 use certfleet_pki::validity_of_certificate;
 use certfleet_service_kit::{Condition, Status};
 use certfleet_storage::jobs::{JobState, Wanted};
-use certfleet_storage::{Processes, SCHEDULER, Seen, Store};
+use certfleet_storage::{Processes, SCHEDULER, Seen, Store, WantedManaged};
 use serde::Serialize;
 
 use crate::connection::open;
@@ -83,6 +83,9 @@ pub async fn parts(
         let part = format!("siem {receiver}");
         parts.insert(part, condition_of_receiver(store, &receiver).await?);
     }
+    if let Some(condition) = condition_of_fleet(store).await? {
+        parts.insert("fleet".to_owned(), condition);
+    }
     for authority in store.authorities.all().await? {
         let name = format!("authority {}", authority.name);
         parts.insert(name, condition_of_authority(&authority)?);
@@ -144,6 +147,26 @@ async fn condition_of_dead_jobs(store: &Store) -> Result<Condition, Failure> {
         Ok(MOST) => Condition::degraded(format!("{MOST} or more: certfleet jobs list")),
         _ => Condition::degraded(format!("{count}: certfleet jobs list --state dead")),
     })
+}
+
+/// The managed certificates, if there are any.
+async fn condition_of_fleet(store: &Store) -> Result<Option<Condition>, Failure> {
+    let count = async |wanted| store.fleet.count(wanted).await;
+    let all = count(WantedManaged::All).await?;
+    if all == 0 {
+        return Ok(None);
+    }
+    let expired = count(WantedManaged::Expired(SystemClock.now())).await?;
+    let failing = count(WantedManaged::Failing(Setback::WANTS_A_PERSON)).await?;
+    let condition = if expired + failing == 0 {
+        Condition::ok_with(format!("{all} managed certificates"))
+    } else {
+        Condition::degraded(format!(
+            "of {all} managed certificates, {expired} have expired and {failing} fail day by day: \
+             certfleet cert list --expired, --failing"
+        ))
+    };
+    Ok(Some(condition))
 }
 
 fn condition_of_authority(authority: &Authority) -> Result<Condition, Failure> {

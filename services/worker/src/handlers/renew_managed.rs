@@ -15,13 +15,14 @@ use certfleet_domain::{
 };
 use certfleet_jobs::Lease;
 use certfleet_pki::{
-    authority_key_identifier, certificates_from_pem, create_csr, serial_of_certificate,
-    validity_of_certificate,
+    Signer as _, authority_key_identifier, certificates_from_pem, create_csr, names_of_certificate,
+    serial_of_certificate, spki_of_certificate, validity_of_certificate,
 };
 use certfleet_secrets::{Purpose, Secret};
 use certfleet_signer::{InternalKey, KeyAlgorithm};
 use certfleet_storage::{CommitError, SecretName, Unit};
 use certfleet_upstream::{Member, NewOrder, Progress, Proof, UpstreamError};
+use rand::Rng as _;
 use tokio::time::{Instant, sleep};
 use zeroize::Zeroizing;
 
@@ -34,8 +35,9 @@ const WATCHED_FOR: Duration = Duration::from_secs(20);
 const LOOKS: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(2));
 /// For so long what was shown can be found.
 const SHOWN_FOR: time::Duration = time::Duration::HOUR;
-/// How soon the authority of a new certificate is asked what it suggests.
-const FIRST_ASKED_AFTER: time::Duration = time::Duration::HOUR;
+
+/// So many attempts at one job meet trouble that may pass, over some four minutes, before that is a failure.
+const ATTEMPTS: u32 = 10;
 
 /// What became of a step.
 enum Step {
@@ -60,15 +62,25 @@ impl Handlers {
         let mut begun_here = false;
         loop {
             let now = self.clock.now();
-            let step = match managed.next(now) {
-                Next::Rest(_) => Step::Over(Box::new(managed.rest(now)), Unit::default()),
-                Next::Ask => self.ask(managed, now).await?,
+            let before = managed.clone();
+            let taken = match managed.next(now) {
+                Next::Rest(_) => Ok(Step::Over(Box::new(managed.rest(now)), Unit::default())),
+                Next::Ask => self.ask(managed, now).await,
                 Next::Begin(_) => {
                     begun_here = true;
-                    self.begin(lease, managed, now).await?
+                    self.begin(lease, managed, now).await
                 }
-                Next::Place => self.place(lease, managed, begun_here).await?,
-                Next::Pursue => self.pursue(managed).await?,
+                Next::Place => self.place(lease, managed, begun_here).await,
+                Next::Pursue => self.pursue(managed).await,
+            };
+            let step = match taken {
+                // Trouble that has not passed for minutes is a failure, and the brain's to deal with.
+                Err(HandlerError::Passing(why))
+                    if lease.attempt >= ATTEMPTS && before.course.attempt().is_some() =>
+                {
+                    self.not_renewed(before, why, None)?
+                }
+                taken => taken?,
             };
             match step {
                 Step::On(next) => managed = *next,
@@ -111,25 +123,29 @@ impl Handlers {
             return Ok(Step::On(Box::new(managed)));
         };
         let asked = match self.upstreams.at(&name).await {
-            Ok(at) => at
-                .server
-                .advice(&cert_id)
-                .await
-                .map_err(|error| error.to_string()),
+            Ok(at) => match at.server.advice(&cert_id).await {
+                // An authority that knows nothing of it has no advice.
+                Err(error) if error.is_not_found() => Ok(None),
+                asked => asked.map_err(|error| error.to_string()),
+            },
             Err(error) => Err(error.to_string()),
         };
-        let asked = asked.unwrap_or_else(|why| {
-            // Renewing goes by the lifetime then.
-            tracing::warn!(managed = %managed.id, upstream = %name, why, "gives no advice");
-            None
-        });
-        let again_in = asked.as_ref().and_then(|asked| asked.again_in);
-        let advice = asked.map(|asked| Advice {
-            moment: asked.window.draw(&mut SystemRng),
-            window: asked.window,
-            explanation_url: asked.explanation_url,
-        });
-        Ok(Step::On(Box::new(managed.advised(advice, again_in, now))))
+        let advised = match asked {
+            Ok(Some(asked)) => {
+                let advice = Advice {
+                    moment: asked.window.draw(&mut SystemRng),
+                    window: asked.window,
+                    explanation_url: asked.explanation_url,
+                };
+                managed.advised(Some(advice), asked.again_in.map(later), now)
+            }
+            Ok(None) => managed.advised(None, None, now),
+            Err(why) => {
+                tracing::warn!(managed = %managed.id, upstream = %name, why, "gives no advice");
+                managed.not_advised(now)
+            }
+        };
+        Ok(Step::On(Box::new(advised)))
     }
 
     /// A renewal begins: its key is kept, and that an order is to be placed.
@@ -266,7 +282,7 @@ impl Handlers {
                     let chain = member.download(&order).await;
                     let chain = chain.map_err(|error| passing(&error))?;
                     reach(CrashPoint::ChainDownloaded);
-                    return self.obtained(managed, &attempt, chain);
+                    return self.obtained(managed, &attempt, chain).await;
                 }
                 Progress::Failed(why) => return self.not_renewed(managed, why, None),
                 Progress::Validating | Progress::Processing => {}
@@ -305,26 +321,30 @@ impl Handlers {
         version: VersionId,
         names: &[Identifier],
     ) -> Result<Vec<u8>, HandlerError> {
+        let key = self.key_of(version).await?;
+        create_csr(names, &key).map_err(|error| HandlerError::Lasting(error.to_string()))
+    }
+
+    async fn key_of(&self, version: VersionId) -> Result<InternalKey, HandlerError> {
         let name = SecretName::ManagedKey(version);
         let kept = self
             .vault
             .require(&name, Purpose::RequestCertificate)
             .await?;
-        let lasting = |error: &dyn std::fmt::Display| HandlerError::Lasting(error.to_string());
-        let key = InternalKey::from_pkcs8_der(&Zeroizing::new(kept.expose().to_vec()))
-            .map_err(|error| lasting(&error))?;
-        create_csr(names, &key).map_err(|error| lasting(&error))
+        InternalKey::from_pkcs8_der(&Zeroizing::new(kept.expose().to_vec()))
+            .map_err(|error| HandlerError::Lasting(format!("{name}: {error}")))
     }
 
     /// The certificate is there: kept, and the current one from now on.
-    fn obtained(
+    async fn obtained(
         &self,
         managed: Managed,
         attempt: &Attempt,
         chain: String,
     ) -> Result<Step, HandlerError> {
         let now = self.clock.now();
-        let current = match read_chain(&chain, attempt, &managed.names, now) {
+        let key = self.key_of(attempt.version).await?;
+        let current = match read_chain(&chain, attempt, &key, &managed.names, now) {
             Ok(current) => current,
             Err(why) => return self.not_renewed(managed, why, None),
         };
@@ -398,15 +418,15 @@ impl Handlers {
             return Ok(Unit::default());
         };
         let now = self.clock.now();
-        let after = match managed.course {
-            Course::Resting => managed.rest(now),
-            Course::Placing(_) | Course::Ordered { .. } => {
-                let why = "given up after many attempts: see `certfleet jobs list --state dead`";
-                managed.failed(why.to_owned(), None, now)?
-            }
-        };
+        let why = "given up after many attempts: see `certfleet jobs list --state dead`";
+        let after = managed.given_up(why.to_owned(), now);
         Ok(self.store.fleet.update(&after)?)
     }
+}
+
+/// Up to a tenth later, so that what came together does not ask together for ever.
+fn later(wait: time::Duration) -> time::Duration {
+    wait + wait * SystemRng.random_range(0.0..0.1)
 }
 
 /// The job is tried again, and goes on from what is written.
@@ -423,6 +443,7 @@ fn under_way(managed: &Managed) -> Result<Attempt, HandlerError> {
 fn read_chain(
     chain: &str,
     attempt: &Attempt,
+    key: &InternalKey,
     names: &[Identifier],
     now: Timestamp,
 ) -> Result<Current, String> {
@@ -432,6 +453,18 @@ fn read_chain(
     let (not_before, not_after) = validity_of_certificate(leaf).map_err(|error| strange(&error))?;
     if not_after <= now {
         return Err("the certificate that came has expired already".to_owned());
+    }
+    let public_key = spki_of_certificate(leaf).map_err(|error| strange(&error))?;
+    if public_key != key.spki_der() {
+        return Err("the certificate that came is for another key".to_owned());
+    }
+    let its = names_of_certificate(leaf).map_err(|error| strange(&error))?;
+    if its != names {
+        let its: Vec<String> = its.iter().map(ToString::to_string).collect();
+        return Err(format!(
+            "the certificate that came is for {}",
+            its.join(", ")
+        ));
     }
     let serial = serial_of_certificate(leaf).map_err(|error| strange(&error))?;
     let cert_id = authority_key_identifier(leaf).ok().map(|key_identifier| {
@@ -447,10 +480,10 @@ fn read_chain(
         upstream: attempt.upstream.clone(),
         cert_id,
         serial: hex::encode(serial),
-        names: names.to_vec(),
+        names: its,
         not_before,
         not_after,
         advice: None,
-        ask_at: now + FIRST_ASKED_AFTER,
+        ask_at: now,
     })
 }

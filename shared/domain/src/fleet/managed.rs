@@ -14,6 +14,8 @@ use crate::transition::InvalidTransition;
 const LOOK_AGAIN: Duration = Duration::minutes(15);
 /// The shares of an authority's word on when to ask again that are believed.
 const ASK_WITHIN: (Duration, Duration) = (Duration::MINUTE, Duration::DAY);
+/// When an authority is asked again that gave no answer.
+const ASK_AFTER_SILENCE: Duration = Duration::HOUR;
 /// So often one fails at an authority before the next is tried, if there is no certificate that could expire.
 const PATIENCE: u32 = 2;
 
@@ -229,7 +231,7 @@ impl Managed {
         };
         let spare = attempt.version;
         let setback = Setback::put_off(self.setback.as_ref(), why, wait, now);
-        Ok(self.stopped(setback, spare))
+        Ok(self.stopped(setback, Some(spare)))
     }
 
     /// The attempt came to nothing.
@@ -243,17 +245,30 @@ impl Managed {
             return Err(self.cannot("failed"));
         };
         let spare = attempt.version;
-        let end = self.current.as_ref().map(|current| current.not_after);
-        let setback = Setback::after(self.setback.as_ref(), why, end, at_least, now);
-        Ok(self.stopped(setback, spare))
+        let setback = self.one_more_failure(why, at_least, now);
+        Ok(self.stopped(setback, Some(spare)))
     }
 
-    fn stopped(self, setback: Setback, spare: VersionId) -> Self {
+    /// Whatever was under way, nobody goes on with it.
+    #[must_use]
+    pub fn given_up(self, why: String, now: Timestamp) -> Self {
+        let spare = self.course.attempt().map(|attempt| attempt.version);
+        let setback = self.one_more_failure(why, None, now);
+        let spare = spare.or(self.spare);
+        self.stopped(setback, spare)
+    }
+
+    fn one_more_failure(&self, why: String, at_least: Option<Duration>, now: Timestamp) -> Setback {
+        let end = self.current.as_ref().map(|current| current.not_after);
+        Setback::after(self.setback.as_ref(), why, end, at_least, now)
+    }
+
+    fn stopped(self, setback: Setback, spare: Option<VersionId>) -> Self {
         Self {
             course: Course::Resting,
             next_at: setback.retry_at,
             setback: Some(setback),
-            spare: Some(spare),
+            spare,
             forced: false,
             round: self.round + 1,
             ..self
@@ -278,6 +293,16 @@ impl Managed {
                 (_, new) => new,
             },
             ask_at: now + again_in,
+            ..current
+        });
+        Self { current, ..self }
+    }
+
+    /// The current certificate's authority was asked, and gave no answer: what it said before counts on.
+    #[must_use]
+    pub fn not_advised(self, now: Timestamp) -> Self {
+        let current = self.current.map(|current| Current {
+            ask_at: now + ASK_AFTER_SILENCE,
             ..current
         });
         Self { current, ..self }

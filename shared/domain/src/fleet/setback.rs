@@ -70,8 +70,11 @@ impl Setback {
         }
     }
 
-    /// Whether it has failed so often that a person should look (FLT-6): from the first daily try on.
+    /// From so many failures in a row on, a person should look (FLT-6): the tries are daily then.
+    pub const WANTS_A_PERSON: u32 = 4;
+
+    /// Whether it has failed so often that a person should look.
     pub fn wants_a_person(&self) -> bool {
-        usize::try_from(self.failures).is_ok_and(|failures| failures > WAITS.len())
+        self.failures >= Self::WANTS_A_PERSON
     }
 }

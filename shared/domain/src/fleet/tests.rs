@@ -83,12 +83,16 @@ fn live(world: World, years: i32, seed: u64) -> Tally {
             Next::Ask => {
                 let current = managed.current.as_ref().unwrap();
                 let window = RenewalWindow::of_validity(current.not_before, current.not_after);
-                let advice = (world.advises && !world.is_away(now - start)).then(|| Advice {
-                    window,
-                    moment: window.draw(&mut rng),
-                    explanation_url: None,
-                });
-                managed.advised(advice, Some(Duration::hours(6)), now)
+                if world.is_away(now - start) {
+                    managed.not_advised(now)
+                } else {
+                    let advice = world.advises.then(|| Advice {
+                        window,
+                        moment: window.draw(&mut rng),
+                        explanation_url: None,
+                    });
+                    managed.advised(advice, Some(Duration::hours(6)), now)
+                }
             }
             Next::Begin(reason) => {
                 let chosen = managed.choose(now).unwrap().clone();
@@ -269,6 +273,9 @@ fn advice_that_stays_keeps_its_moment_and_advice_to_wait_too_long_is_not_followe
     let kept = second.current.clone().unwrap();
     assert_eq!(kept.advice, drawn.advice);
     assert_eq!(kept.ask_at, now + Duration::DAY);
+    let silent = second.clone().not_advised(now).current.unwrap();
+    assert_eq!(silent.advice, kept.advice);
+    assert_eq!(silent.ask_at, now + Duration::HOUR);
     // The last hour of its life is too late for an authority's wish.
     let end = current.not_after;
     let late = RenewalWindow::new(end - Duration::HOUR, end).unwrap();
@@ -347,6 +354,10 @@ fn no_step_is_taken_twice_or_out_of_turn() {
     let failed = placed.failed("no".to_owned(), None, now).unwrap();
     assert_eq!((failed.round, failed.course.name()), (round + 1, "resting"));
     assert_eq!(failed.next(now), Next::Rest(now + Duration::MINUTE));
+    // What is given up is tried again as what has failed, whatever was under way.
+    let given_up = failed.clone().given_up("many attempts".to_owned(), now);
+    assert_eq!(given_up.next(now), Next::Rest(now + Duration::minutes(10)));
+    assert_eq!((given_up.round, given_up.spare), (round + 2, Some(version)));
     // A person need not wait.
     assert_eq!(failed.force(now).next(now), Next::Begin(Reason::Missing));
 }

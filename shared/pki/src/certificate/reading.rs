@@ -1,12 +1,14 @@
 //! Reading certificates: an issuer's, and what others need to know of any.
 
-use certfleet_domain::Timestamp;
+use certfleet_domain::{Identifier, Timestamp};
 use x509_parser::certificate::X509Certificate;
 use x509_parser::extensions::ParsedExtension;
+use x509_parser::oid_registry::OID_X509_EXT_SUBJECT_ALT_NAME;
 use x509_parser::parse_x509_certificate;
 use x509_parser::x509::X509Name;
 
 use super::IssueError;
+use crate::csr::names;
 use crate::signer::Signer;
 
 /// Octets that are not exactly one certificate.
@@ -134,6 +136,22 @@ impl<'a> IssuerCertificate<'a> {
 /// Not a certificate.
 pub fn serial_of_certificate(der: &[u8]) -> Result<Vec<u8>, NotACertificate> {
     Ok(read(der)?.raw_serial().to_vec())
+}
+
+/// The names in a certificate's subject alternative name extension, sorted; none if it has no such extension.
+///
+/// # Errors
+/// Not a certificate, or one with names that are neither DNS names nor addresses.
+pub fn names_of_certificate(der: &[u8]) -> Result<Vec<Identifier>, NotACertificate> {
+    let certificate = read(der)?;
+    let extension = certificate
+        .get_extension_unique(&OID_X509_EXT_SUBJECT_ALT_NAME)
+        .map_err(|_| NotACertificate)?;
+    let Some(extension) = extension else {
+        return Ok(Vec::new());
+    };
+    let names = names::from_extension(extension).map_err(|_| NotACertificate)?;
+    Ok(names.into_iter().collect())
 }
 
 /// The keyIdentifier of a certificate's authority key identifier extension (RFC 5280 §4.2.1.1), which ARI names it by.

@@ -8,6 +8,27 @@ use crate::documents::{insert, replace, to_bson_time};
 use crate::error::StorageError;
 use crate::group::{Row, Unit, Write};
 
+/// Which managed certificates.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum WantedManaged {
+    /// All of them.
+    All,
+    /// Those whose certificate is not valid any more at this moment.
+    Expired(Timestamp),
+    /// Those that have failed so often in a row, or more.
+    Failing(u32),
+}
+
+impl WantedManaged {
+    fn filter(self) -> Document {
+        match self {
+            Self::All => Document::new(),
+            Self::Expired(now) => doc! { "current.not_after": { "$lte": to_bson_time(now) } },
+            Self::Failing(failures) => doc! { "setback.failures": { "$gte": failures } },
+        }
+    }
+}
+
 /// The fleet: whom it has certificates from, and which. Keys lie sealed, in [`super::SealedSecrets`].
 #[derive(Clone)]
 pub struct Fleet {
@@ -54,16 +75,26 @@ impl Fleet {
         find_one(&self.managed, by_id(&id)).await
     }
 
-    /// Managed certificates in the order in which they were added, behind one of them, `most` of them.
+    /// Managed certificates of which this holds, in the order in which they were added, behind one of them, `most` of them.
     pub async fn list(
         &self,
+        wanted: WantedManaged,
         after: Option<ManagedId>,
         most: i64,
     ) -> Result<Vec<Managed>, StorageError> {
-        let filter = after.map_or_else(Document::new, |after| {
-            doc! { "_id": { "$gt": after.to_string() } }
-        });
+        let mut filter = wanted.filter();
+        if let Some(after) = after {
+            filter.insert("_id", doc! { "$gt": after.to_string() });
+        }
         self.some(filter, doc! { "_id": 1 }, most).await
+    }
+
+    /// How many there are of which this holds. Of all, an estimate.
+    pub async fn count(&self, wanted: WantedManaged) -> Result<u64, StorageError> {
+        if wanted == WantedManaged::All {
+            return Ok(self.managed.estimated_document_count().await?);
+        }
+        Ok(self.managed.count_documents(wanted.filter()).await?)
     }
 
     /// Those that are to be looked at by now, the longest due first, `most` of them. Reads what is due, and nothing else.

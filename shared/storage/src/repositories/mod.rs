@@ -32,7 +32,7 @@ pub use authorizations::Authorizations;
 pub use certificates::Certificates;
 pub use crls::Crls;
 pub use eab_keys::EabKeys;
-pub use fleet::Fleet;
+pub use fleet::{Fleet, WantedManaged};
 pub(crate) use keks::proof_id;
 pub use keks::{Keks, Sealing};
 pub use nonces::{NonceSpent, Nonces};

@@ -4,8 +4,8 @@ use certfleet_domain::{
     Advice, Budget, Contact, Current, Identifier, Managed, ManagedId, Reason, RenewalWindow,
     SystemClock, SystemRng, Timestamp, Upstream, UpstreamBinding, UpstreamName, Version, VersionId,
 };
-use certfleet_storage::CommitError;
 use certfleet_storage::collections::MANAGED;
+use certfleet_storage::{CommitError, WantedManaged};
 use time::Duration;
 
 use crate::entities::now;
@@ -161,10 +161,43 @@ async fn what_is_due_is_found_and_nothing_else_is_read() {
     })
     .await;
     by_index(&operations, "next_at", DUE + 1, DUE);
-    let page = fleet.list(None, 30).await.expect("a read");
-    let rest = fleet
-        .list(page.last().map(|last| last.id), 30)
-        .await
-        .expect("a read");
-    assert_eq!((page.len(), rest.len()), (30, 10));
+    let all = WantedManaged::All;
+    let page = fleet.list(all, None, 30).await.expect("a read");
+    let rest = fleet.list(all, page.last().map(|last| last.id), 30).await;
+    assert_eq!((page.len(), rest.expect("a read").len()), (30, 10));
+}
+
+#[tokio::test]
+async fn what_has_expired_and_what_fails_is_counted_by_indexes() {
+    let space = space().await;
+    let fleet = &space.store.fleet;
+    let at = now();
+    for number in 0..12 {
+        let version = VersionId::generate(&SystemClock, &mut SystemRng);
+        let begun = managed(at)
+            .begin(Reason::Missing, upstream_name(), version, at)
+            .expect("it rests");
+        let stage = if number < 2 {
+            begun.failed("why not".to_owned(), None, at)
+        } else {
+            let from = at - Duration::days(if number < 5 { 91 } else { 1 });
+            let ordered = begun.placed("https://ca.example/order/1".to_owned());
+            ordered.and_then(|ordered| ordered.obtained(current(version, from), from))
+        };
+        store(&space, &stage.expect("a step")).await;
+    }
+    for (wanted, index, due) in [
+        (WantedManaged::Failing(1), "setback.failures", 2),
+        (WantedManaged::Failing(2), "setback.failures", 0),
+        (WantedManaged::Expired(at), "current.not_after", 3),
+    ] {
+        let operations = profiled(&space, MANAGED, async || {
+            let count = fleet.count(wanted).await.expect("a count");
+            assert_eq!(i64::try_from(count), Ok(due), "{wanted:?}");
+        })
+        .await;
+        by_index(&operations, index, due + 1, due);
+        let listed = fleet.list(wanted, None, 50).await.expect("a read");
+        assert_eq!(i64::try_from(listed.len()), Ok(due), "{wanted:?}");
+    }
 }

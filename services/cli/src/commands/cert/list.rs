@@ -1,7 +1,7 @@
 //! The managed certificates that there are.
 
-use certfleet_domain::ManagedId;
-use certfleet_storage::Store;
+use certfleet_domain::{Clock as _, ManagedId, SystemClock};
+use certfleet_storage::{Store, WantedManaged};
 use clap::Args;
 
 use super::view::ManagedView;
@@ -11,6 +11,12 @@ use crate::output::Output;
 /// Which of them.
 #[derive(Debug, Args)]
 pub struct ListArgs {
+    /// Only those that have failed, and were not had since.
+    #[arg(long, conflicts_with = "expired")]
+    failing: bool,
+    /// Only those whose certificate has expired.
+    #[arg(long)]
+    expired: bool,
     /// At most so many.
     #[arg(long, value_name = "NUMBER", default_value_t = 50, value_parser = clap::value_parser!(i64).range(1..=10_000))]
     limit: i64,
@@ -21,11 +27,23 @@ pub struct ListArgs {
 
 /// Lists them, in the order in which they were added.
 pub async fn run(store: &Store, args: &ListArgs, out: Output) -> Result<(), Failure> {
-    let found = store.fleet.list(args.after, args.limit).await?;
+    let wanted = if args.failing {
+        WantedManaged::Failing(1)
+    } else if args.expired {
+        WantedManaged::Expired(SystemClock.now())
+    } else {
+        WantedManaged::All
+    };
+    let found = store.fleet.list(wanted, args.after, args.limit).await?;
     let all: Vec<ManagedView> = found.iter().map(ManagedView::of).collect();
     out.show(&all, |sheet| {
         if all.is_empty() {
-            sheet.line("there is none; `certfleet cert add NAME --upstream AUTHORITY` adds one");
+            sheet.line(match wanted {
+                WantedManaged::All => {
+                    "there is none; `certfleet cert add NAME --upstream AUTHORITY` adds one"
+                }
+                WantedManaged::Expired(_) | WantedManaged::Failing(_) => "there is none",
+            });
             return;
         }
         ManagedView::table(sheet, &all);
