@@ -9,7 +9,7 @@ use certfleet_audit::{Act, Outcome};
 use certfleet_domain::{Clock, Upstream, UpstreamName};
 use certfleet_secrets::{Purpose, Secret};
 use certfleet_signer::{InternalKey, KeyAlgorithm};
-use certfleet_storage::{CommitError, SecretName, Store, Vault};
+use certfleet_storage::{CommitError, SecretName, StorageError, Store, Vault, VaultError};
 use certfleet_upstream::{Member, Server, UpstreamError};
 use tokio::time::Instant;
 
@@ -40,6 +40,38 @@ pub struct AtUpstream {
     pub upstream: Upstream,
     /// Its server.
     pub server: Arc<Server>,
+}
+
+/// Why there is no account at an authority.
+#[derive(Debug, thiserror::Error)]
+pub enum MemberError {
+    /// The authority is why.
+    #[error("{0}: {1}")]
+    Upstream(UpstreamName, UpstreamError),
+    /// We are.
+    #[error(transparent)]
+    Ours(#[from] HandlerError),
+}
+
+impl From<StorageError> for MemberError {
+    fn from(error: StorageError) -> Self {
+        Self::Ours(error.into())
+    }
+}
+
+impl From<VaultError> for MemberError {
+    fn from(error: VaultError) -> Self {
+        Self::Ours(error.into())
+    }
+}
+
+impl From<MemberError> for HandlerError {
+    fn from(error: MemberError) -> Self {
+        match error {
+            MemberError::Upstream(name, error) => passing(&name, &error),
+            MemberError::Ours(error) => error,
+        }
+    }
 }
 
 impl Upstreams {
@@ -92,7 +124,7 @@ impl Upstreams {
         &self,
         at: &'s AtUpstream,
         recorder: &Recorder,
-    ) -> Result<Member<'s>, HandlerError> {
+    ) -> Result<Member<'s>, MemberError> {
         let upstream = &at.upstream;
         let name = SecretName::UpstreamAccount(upstream.name.clone());
         let kept = self.vault.open(&name, Purpose::ActAtUpstream).await?;
@@ -116,7 +148,7 @@ impl Upstreams {
             .map(|(kid, mac_key)| (*kid, mac_key.expose()));
         let member = Member::join(&at.server, key, &upstream.contacts, binding)
             .await
-            .map_err(|error| passing(&upstream.name, &error))?;
+            .map_err(|error| MemberError::Upstream(upstream.name.clone(), error))?;
         let joined = upstream.clone().joined(member.url().to_owned());
         let event = recorder.event(
             Act::JoinUpstream,

@@ -48,6 +48,11 @@ impl UpstreamError {
         }
     }
 
+    /// Whether it is the authority's word, so that to ask again at once leads nowhere.
+    pub fn is_its_word(&self) -> bool {
+        matches!(self, Self::Refused(_) | Self::Later { .. })
+    }
+
     /// How long it wants to be left alone, if it said so.
     pub fn after(&self) -> Option<Duration> {
         match self {

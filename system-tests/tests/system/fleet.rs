@@ -265,6 +265,16 @@ async fn one_that_is_refused_is_tried_again(fleet: &Fleet<'_>) -> Result<()> {
     ensure!(failed["status"] == "missing", "{failed}");
     let failing = fleet.certfleet(&["cert", "list", "--failing"])?;
     ensure!(failing[0]["id"] == id && failing[1].is_null(), "{failing}");
+    // So is an authority that wants accounts bound, and is asked for one that is not.
+    let (directory, root) = (fleet.pebble.directory(), fleet.pebble.root());
+    let stranger = ["upstream", "add", "stranger", "--directory", &directory];
+    fleet.certfleet(&[&stranger[..], &["--root", text(&root)?]].concat())?;
+    let turned_away = fleet.add_from("stranger", &[&fresh_name("stranger")])?;
+    let told = fleet
+        .until(&turned_away, |shown| shown["failures"] == 1)
+        .await?;
+    let trouble = told["trouble"].as_str().unwrap_or_default();
+    ensure!(trouble.contains("externalAccountRequired"), "{told}");
     // Nobody has to wait for the next try.
     fleet.certfleet(&["cert", "renew", &id])?;
     fleet.until(&id, |shown| shown["failures"] == 2).await?;

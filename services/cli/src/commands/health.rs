@@ -159,7 +159,7 @@ async fn condition_of_fleet(store: &Store) -> Result<Option<Condition>, Failure>
     let expired = count(WantedManaged::Expired(SystemClock.now())).await?;
     let failing = count(WantedManaged::Failing(Setback::WANTS_A_PERSON)).await?;
     let condition = if expired + failing == 0 {
-        Condition::ok_with(format!("{all} managed certificates"))
+        Condition::ok_with(format!("managed certificates: {all}"))
     } else {
         Condition::degraded(format!(
             "of {all} managed certificates, {expired} have expired and {failing} fail day by day: \

@@ -28,6 +28,7 @@ use zeroize::Zeroizing;
 
 use super::{HandlerError, Handlers};
 use crate::budget::{Charged, Exhausted, charge, give_back};
+use crate::upstreams::MemberError;
 
 /// An order is watched for so long before the hand is given to others.
 const WATCHED_FOR: Duration = Duration::from_secs(20);
@@ -193,7 +194,13 @@ impl Handlers {
     ) -> Result<Step, HandlerError> {
         let attempt = under_way(&managed)?;
         let at = self.upstreams.at(&attempt.upstream).await?;
-        let member = self.upstreams.member(&at, &self.recorder).await?;
+        let member = match self.upstreams.member(&at, &self.recorder).await {
+            Ok(member) => member,
+            Err(MemberError::Upstream(_, error)) if error.is_its_word() => {
+                return self.setback(managed, &error);
+            }
+            Err(error) => return Err(error.into()),
+        };
         // Whoever began it, and had no answer yet, has placed no order.
         let may_be_placed = !begun_here || managed.setback.is_some();
         let found = if may_be_placed {

@@ -1,6 +1,7 @@
 //! One managed certificate.
 
 use certfleet_domain::{ManagedId, Timestamp};
+use certfleet_jobs::Job;
 use certfleet_storage::Store;
 use serde::Serialize;
 
@@ -13,6 +14,8 @@ use crate::output::{Output, moment};
 struct Whole {
     #[serde(flatten)]
     managed: ManagedView,
+    /// What the attempt that is under way has met last, and will try again.
+    meanwhile: Option<String>,
     /// The certificates that it has had, the oldest first.
     versions: Vec<VersionView>,
 }
@@ -31,7 +34,15 @@ struct VersionView {
 
 /// Shows it.
 pub async fn run(store: &Store, id: ManagedId, out: Output) -> Result<(), Failure> {
-    let managed = ManagedView::of(&find(store, id).await?);
+    let found = find(store, id).await?;
+    let job = Job::RenewManaged {
+        managed: id,
+        round: found.round,
+    };
+    let job = store.jobs.find(&job.key()).await?;
+    let last = job.and_then(|job| job.errors.last().cloned());
+    let meanwhile = last.map(|last| format!("attempt {}: {}", last.attempt, last.error));
+    let managed = ManagedView::of(&found);
     let versions = store.fleet.versions_of(id).await?;
     let versions = versions
         .into_iter()
@@ -43,9 +54,16 @@ pub async fn run(store: &Store, id: ManagedId, out: Output) -> Result<(), Failur
             created_at: version.created_at,
         })
         .collect();
-    let whole = Whole { managed, versions };
+    let whole = Whole {
+        managed,
+        meanwhile,
+        versions,
+    };
     out.show(&whole, |sheet| {
         whole.managed.write(sheet);
+        if let Some(meanwhile) = &whole.meanwhile {
+            sheet.pairs([("meanwhile", meanwhile.clone())]);
+        }
         if whole.versions.is_empty() {
             return;
         }
