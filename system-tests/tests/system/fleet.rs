@@ -9,9 +9,14 @@ use std::process::Output;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
+use bson::{Document, doc};
 use certfleet_crash_points::{CrashPoint, Strike, VARIABLE, arm, struck};
+use certfleet_supervisor::Signal;
 use certfleet_system_tests::{Cluster, Outsider, Plan, fresh_name};
 use certfleet_testkit::{PebbleOptions, PebbleServer};
+use mongodb::{Client, Collection};
+use nix::sys::signal::kill;
+use nix::unistd::Pid;
 use serde_json::Value;
 use tokio::time::{Instant, sleep};
 
@@ -111,6 +116,18 @@ impl<'c> Fleet<'c> {
         }
     }
 
+    /// How often a worker has found that a renewal was another's meanwhile.
+    fn lost_leases(&self) -> Result<usize> {
+        let is_lost = |line: &&str| line.contains("lease was lost") && line.contains("renew/");
+        let logs = self.cluster.processes()?;
+        let workers = logs.iter().filter(|process| process.service == "worker");
+        let count = workers.map(|worker| {
+            let log = self.cluster.log_of("worker", worker.index);
+            log.lines().filter(is_lost).count()
+        });
+        Ok(count.sum())
+    }
+
     /// Waits until it has so many certificates, and rests.
     async fn versions(&self, id: &str, count: usize) -> Result<Value> {
         self.versions_within(id, count, PATIENCE).await
@@ -147,6 +164,8 @@ async fn certificates_of_another_authority_are_had_renewed_and_had_once_whatever
     what_makes_no_sense_is_refused(&fleet)?;
     the_budget_is_kept_by_all_workers(&fleet).await?;
     killed_at_each_step(&fleet, &id, points.path()).await?;
+    woken_late(&fleet, &id, points.path()).await?;
+    own.has_seen_it_replaced(&fleet).await?;
     own.asks_for_all_to_be_replaced(&fleet).await?;
 
     let trail = succeeded(&cluster.certfleet(&["audit", "verify"])?);
@@ -159,6 +178,7 @@ async fn certificates_of_another_authority_are_had_renewed_and_had_once_whatever
 /// listens there, at an address of its own, to which the name leads.
 struct OwnAuthority {
     id: String,
+    name: String,
     _api: Outsider,
 }
 
@@ -181,7 +201,30 @@ impl OwnAuthority {
         // What the authority suggests is asked at once.
         let advised = |shown: &Value| shown["suggested"].is_string();
         fleet.until(&id, advised).await?;
-        Ok(Self { id, _api: api })
+        Ok(Self {
+            id,
+            name,
+            _api: api,
+        })
+    }
+
+    /// The authority has the certificate down as replaced by another order, and refuses one that says it replaces it: it is
+    /// ordered once more, without.
+    async fn has_seen_it_replaced(&self, fleet: &Fleet<'_>) -> Result<()> {
+        let cluster = fleet.cluster;
+        let client = Client::with_uri_str(cluster.mongo_uri()).await?;
+        let certificates: Collection<Document> = client
+            .database(cluster.database_name())
+            .collection("certificates");
+        let replaced = doc! { "$set": { "replaced_by": "0".repeat(32) } };
+        let done = certificates
+            .update_many(doc! { "identifiers": &self.name }, replaced)
+            .await?;
+        ensure!(done.modified_count == 1, "{done:?}");
+        fleet.certfleet(&["cert", "renew", &self.id])?;
+        let renewed = fleet.versions(&self.id, 2).await?;
+        ensure!(renewed["failures"] == 0, "{renewed}");
+        Ok(())
     }
 
     /// The robot hears of it when it asks the next time, a minute later, and renews.
@@ -189,7 +232,7 @@ impl OwnAuthority {
         let why = "https://ca.example/incident";
         let replace = ["ca", "replace", "default", "--explanation-url", why];
         fleet.certfleet(&replace)?;
-        let renewed = fleet.versions_within(&self.id, 2, 3 * PATIENCE).await?;
+        let renewed = fleet.versions_within(&self.id, 3, 3 * PATIENCE).await?;
         ensure!(
             renewed["status"] == "valid" && renewed["failures"] == 0,
             "{renewed}"
@@ -343,5 +386,27 @@ async fn killed_at_each_step(fleet: &Fleet<'_>, id: &str, points: &Path) -> Resu
         ensure!(placed == 1, "{}: {placed} orders, {shown}", point.name());
         ensure!(shown["failures"] == 0, "{}: {shown}", point.name());
     }
+    Ok(())
+}
+
+/// A worker stands still, between writing that an order is to be placed and placing it, until another has had the certificate.
+/// What it does when it wakes up is nothing.
+async fn woken_late(fleet: &Fleet<'_>, id: &str, points: &Path) -> Result<()> {
+    let point = CrashPoint::RenewalBegun;
+    let before = fleet.pebble.orders();
+    let (had, lost) = (3 + POINTS.len(), fleet.lost_leases()?);
+    arm(points, WORKER, point, Strike::Pause)?;
+    fleet.certfleet(&["cert", "renew", id])?;
+    fleet.versions(id, had).await?;
+    let asleep = struck(points, WORKER, point)?.context("nobody stands still")?;
+    kill(Pid::from_raw(asleep), Signal::SIGCONT)?;
+    let until = Instant::now() + PATIENCE;
+    while fleet.lost_leases()? == lost {
+        ensure!(Instant::now() < until, "it has not noticed");
+        sleep(Duration::from_millis(100)).await;
+    }
+    let placed = fleet.pebble.orders() - before;
+    ensure!(placed == 1, "{placed} orders");
+    fleet.versions(id, had).await?;
     Ok(())
 }

@@ -36,7 +36,6 @@ const WATCHED_FOR: Duration = Duration::from_secs(20);
 const LOOKS: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(2));
 /// For so long what was shown can be found.
 const SHOWN_FOR: time::Duration = time::Duration::HOUR;
-
 /// So many attempts at one job meet trouble that may pass, over some four minutes, before that is a failure.
 const ATTEMPTS: u32 = 10;
 
@@ -112,6 +111,17 @@ impl Handlers {
                 Err(HandlerError::Changed)
             }
             Err(CommitError::Storage(error)) => Err(error.into()),
+        }
+    }
+
+    /// Nothing that cannot be undone is done by who stood still until the lease was another's: that one may have done it.
+    async fn still_ours(&self, lease: &Lease) -> Result<(), HandlerError> {
+        match self.store.jobs.step(lease, Unit::default()).await {
+            Ok(()) => Ok(()),
+            Err(CommitError::Storage(error)) => Err(error.into()),
+            Err(CommitError::Changed { .. } | CommitError::Duplicate { .. }) => {
+                Err(HandlerError::LostLease)
+            }
         }
     }
 
@@ -219,6 +229,7 @@ impl Handlers {
                     Err(exhausted) => return self.put_off(managed, exhausted),
                 }
             }
+            self.still_ours(lease).await?;
             let current = managed.current.as_ref().filter(|_| attempt.says_replaces);
             let wish = NewOrder {
                 names: &managed.names,

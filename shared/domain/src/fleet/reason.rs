@@ -54,8 +54,7 @@ impl Reason {
     }
 }
 
-/// When its authority wants it renewed. A window that begins after the certificate is old is no reason to wait: the holder
-/// would have nothing left to fail in.
+/// When its authority wants it renewed, if it has said so.
 fn suggested(current: &Current) -> Option<Timestamp> {
     current.advice.as_ref().map(|advice| advice.moment)
 }
