@@ -14,8 +14,8 @@ use crate::transition::InvalidTransition;
 const LOOK_AGAIN: Duration = Duration::minutes(15);
 /// The shares of an authority's word on when to ask again that are believed.
 const ASK_WITHIN: (Duration, Duration) = (Duration::MINUTE, Duration::DAY);
-/// When an authority is asked again that gave no answer.
-const ASK_AFTER_SILENCE: Duration = Duration::HOUR;
+/// When an authority is asked again that does not say when, or says nothing: a silent one is not asked more than one that speaks.
+const ASK_AGAIN: Duration = Duration::hours(6);
 /// So often one fails at an authority before the next is tried, if there is no certificate that could expire.
 const PATIENCE: u32 = 2;
 
@@ -285,7 +285,7 @@ impl Managed {
         now: Timestamp,
     ) -> Self {
         let (least, most) = ASK_WITHIN;
-        let again_in = again_in.unwrap_or(most / 4).clamp(least, most);
+        let again_in = again_in.unwrap_or(ASK_AGAIN).clamp(least, most);
         let current = self.current.map(|current| Current {
             // The moment that was drawn stays, as long as the window does: else each answer would draw anew.
             advice: match (current.advice, advice) {
@@ -302,7 +302,7 @@ impl Managed {
     #[must_use]
     pub fn not_advised(self, now: Timestamp) -> Self {
         let current = self.current.map(|current| Current {
-            ask_at: now + ASK_AFTER_SILENCE,
+            ask_at: now + ASK_AGAIN,
             ..current
         });
         Self { current, ..self }
