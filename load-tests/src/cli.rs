@@ -104,6 +104,10 @@ pub(crate) struct BenchArgs {
     /// Load before that, which is not measured, in seconds.
     #[arg(long, value_name = "SECONDS", default_value = "3", value_parser = seconds)]
     pub(crate) warm_up: Duration,
+    /// So much of a core, in percent, for each replica of certfleet's services and no more, as if it had a node of its own.
+    /// Linux, as root.
+    #[arg(long, value_name = "PERCENT", value_parser = clap::value_parser!(u32).range(10..=10_000))]
+    pub(crate) share: Option<u32>,
     /// Where the servers' data goes, in a directory that is removed in the end. Its disk matters.
     #[arg(long, value_name = "DIR", default_value_os_t = std::env::temp_dir())]
     pub(crate) data: PathBuf,

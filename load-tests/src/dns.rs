@@ -20,12 +20,26 @@ const TTL: u32 = 60;
 /// Longest name on the wire, in octets (RFC 1035 §2.3.4).
 const LONGEST_NAME: usize = 255;
 
+/// Both sockets on one port. Where any will do, the one that is free for UDP may be taken for TCP: then the next.
+async fn sockets(address: SocketAddr) -> std::io::Result<(UdpSocket, TcpListener)> {
+    let mut ports_left = if address.port() == 0 { 16 } else { 1 };
+    loop {
+        ports_left -= 1;
+        let udp = UdpSocket::bind(address).await?;
+        match TcpListener::bind(udp.local_addr()?).await {
+            Ok(tcp) => return Ok((udp, tcp)),
+            Err(error) if ports_left == 0 => return Err(error),
+            Err(_) => {}
+        }
+    }
+}
+
 /// Answers on `address`, over UDP and TCP, until the program ends. Gives the address it has.
 pub(crate) async fn start(address: SocketAddr) -> Result<SocketAddr> {
-    let refused = || format!("the DNS responder cannot listen on {address}");
-    let udp = UdpSocket::bind(address).await.with_context(refused)?;
+    let (udp, tcp) = sockets(address)
+        .await
+        .with_context(|| format!("the DNS responder cannot listen on {address}"))?;
     let address = udp.local_addr()?;
-    let tcp = TcpListener::bind(address).await.with_context(refused)?;
     tokio::spawn(async move {
         let mut query = [0; 512];
         loop {

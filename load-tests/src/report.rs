@@ -113,6 +113,11 @@ pub(crate) fn bench(report: &BenchReport) -> Result<()> {
         settings.measured_seconds,
         settings.warm_up_seconds,
     ))?;
+    if let Some(percent) = settings.share_percent {
+        say(&format!(
+            "each replica of certfleet's services has {percent} % of a core"
+        ))?;
+    }
     say(&format!("\n{}\n", overview(&report.peers)))?;
     for ratio in &report.ratios {
         say(&format!(

@@ -10,6 +10,7 @@ mod m0007_keks;
 mod m0008_revocation;
 mod m0009_eab_keys;
 mod m0010_fleet;
+mod m0011_secrets;
 
 use crate::step::Step;
 
@@ -26,6 +27,7 @@ pub(crate) fn all() -> Vec<Step> {
         m0008_revocation::step(),
         m0009_eab_keys::step(),
         m0010_fleet::step(),
+        m0011_secrets::step(),
     ]
 }
 
@@ -69,6 +71,7 @@ mod tests {
                 "fe9556059518c455ec70095d45a816a717747537490465ea2dc7d51207dfb6c0",
                 "5f98ada043b022053ce53510b7d5031f5b2fd6b4d73d7d0cad5106b47a2fce69",
                 "2ba17e723f8e27ae746ea9dd22023c33cff07f7f282f3681beee1670d0c9c766",
+                "7faf3576f943afb377f1d3bee3abd4d83f8fe95db687da17a049543c01420690",
             ]
         );
     }

@@ -31,6 +31,8 @@ pub(crate) struct Settings {
     pub(crate) rounds: u32,
     pub(crate) warm_up_seconds: f64,
     pub(crate) measured_seconds: f64,
+    /// What each replica of certfleet's services had of a core, in percent, if that was limited.
+    pub(crate) share_percent: Option<u32>,
 }
 
 /// One server.
@@ -101,6 +103,7 @@ impl Settings {
             rounds: arguments.rounds,
             warm_up_seconds: arguments.warm_up.as_secs_f64(),
             measured_seconds: arguments.duration.as_secs_f64(),
+            share_percent: arguments.share,
         }
     }
 }

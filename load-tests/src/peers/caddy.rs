@@ -59,6 +59,7 @@ pub(crate) async fn start(ground: &Ground) -> Result<Peer> {
         }],
         mongo: None,
         process,
+        _shares: None,
     })
 }
 

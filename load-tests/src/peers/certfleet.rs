@@ -8,11 +8,14 @@ use serde::Deserialize;
 use tokio::process::Command;
 
 use super::managed::Managed;
+use super::shares::Shares;
 use super::{Ground, Kind, Peer, free_port, own_directory, version};
 use crate::client::http::tls;
 use crate::measure::mongo::Mongo;
 use crate::measure::process::Watched;
 
+/// Those that there are one or two of.
+const SERVICES: [&str; 3] = ["api", "worker", "scheduler"];
 const START_TIME: Duration = Duration::from_secs(180);
 
 /// What `certfleet up` writes about itself, as far as it is read here.
@@ -64,6 +67,13 @@ pub(crate) async fn start(ground: &Ground, replicas: Replicas) -> Result<Peer> {
         Ok((cluster, tls, mongo)) => {
             let version = version(&ground.certfleet, &["--version"]).await;
             let watched = watched(&cluster, &mongo, process.pid()?).await?;
+            let replicas_of_services = watched
+                .iter()
+                .filter(|process| SERVICES.contains(&process.service.as_str()));
+            let shares = ground
+                .share
+                .map(|percent| Shares::give(replicas_of_services, percent))
+                .transpose();
             Ok(Peer {
                 kind: replicas.kind(),
                 title: format!(
@@ -76,6 +86,7 @@ pub(crate) async fn start(ground: &Ground, replicas: Replicas) -> Result<Peer> {
                 watched,
                 mongo: Some(mongo),
                 process,
+                _shares: shares?,
             })
         }
         Err(error) => {

@@ -4,6 +4,7 @@ pub(crate) mod caddy;
 pub(crate) mod certfleet;
 mod managed;
 pub(crate) mod pebble;
+mod shares;
 
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
@@ -16,6 +17,7 @@ use serde::Serialize;
 use crate::measure::mongo::Mongo;
 use crate::measure::process::Watched;
 use managed::Managed;
+use shares::Shares;
 
 /// Which server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum, Serialize)]
@@ -66,6 +68,8 @@ pub(crate) struct Ground {
     pub(crate) http01_port: u16,
     /// The operator's command of certfleet, with the services beside it.
     pub(crate) certfleet: PathBuf,
+    /// What each replica of certfleet's services has of a core, in percent; none: what it can get.
+    pub(crate) share: Option<u32>,
 }
 
 /// A running server.
@@ -78,6 +82,8 @@ pub(crate) struct Peer {
     pub(crate) watched: Vec<Watched>,
     pub(crate) mongo: Option<Mongo>,
     process: Managed,
+    /// Removed once the processes have ended, and so after `process`.
+    _shares: Option<Shares>,
 }
 
 impl Peer {

@@ -60,6 +60,7 @@ pub(crate) async fn start(ground: &Ground, validation: Validation) -> Result<Pee
         }],
         mongo: None,
         process,
+        _shares: None,
     })
 }
 

@@ -256,6 +256,7 @@ impl Snapshot {
 
     async fn keks(&mut self) -> Result<Vec<String>, BackupError> {
         let secrets: Collection<Document> = self.of(SECRETS);
+        // Reads all of them, as a backup does.
         let keks = secrets
             .distinct("kek", doc! {})
             .session(&mut self.session)

@@ -53,7 +53,7 @@ impl Seen {
 }
 
 impl Vault {
-    /// The KEKs that are not at hand, and that seal, or that secrets are sealed under, or that are to be the first to seal.
+    /// The KEKs that are not at hand, and that seal, or that secrets can be sealed under, or that are to be the first to seal.
     /// While there are any, a service is not ready.
     ///
     /// One that needs longer than `patience` to answer is away. Nothing is written unless this process was given all of them.
@@ -61,7 +61,7 @@ impl Vault {
         &self,
         patience: Duration,
     ) -> Result<Vec<NotAtHand>, StorageError> {
-        let mut due: BTreeSet<String> = self.secrets().keks().await?.into_iter().collect();
+        let mut due: BTreeSet<String> = self.keks().in_use().await?.into_iter().collect();
         let sealing = self.keks().sealing().await?;
         let seals = sealing.map_or_else(|| self.keyring().current().clone(), |sealing| sealing.kek);
         due.insert(seals.to_string());

@@ -1,9 +1,11 @@
 //! Sealing anew what is under another KEK than the one that seals.
 //!
-//! What is left to do is what the index by KEK says: there is no cursor that could be lost, and no matter who does it, or
-//! how often. A secret is stored in place of the very bytes that were read, so that of two that seal it anew one does, and
-//! one that stood still meanwhile does nothing.
+//! While a KEK is retiring, its secrets are searched for among all of them: there is no cursor that could be lost, and no
+//! matter who does it, or how often. A secret is stored in place of the very bytes that were read, so that of two that seal it
+//! anew one does, and one that stood still meanwhile does nothing. A search that finds nothing under a retiring KEK is the
+//! last for it.
 
+use std::collections::HashSet;
 use std::pin::pin;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
@@ -14,7 +16,8 @@ use certfleet_secrets::{Keyring, Purpose, Sealed};
 use futures_util::{StreamExt, TryStreamExt, stream};
 use tokio::time::Instant;
 
-use crate::repositories::{Reseal, StoredSecret};
+use crate::error::StorageError;
+use crate::repositories::{Reseal, Retiring, StoredSecret};
 use crate::vault::{Vault, VaultError};
 
 /// So many secrets are stored with one transaction.
@@ -33,6 +36,13 @@ pub struct Rewrapped {
     pub left: Vec<(String, String)>,
 }
 
+/// What one search found.
+struct Found {
+    rewrapped: Rewrapped,
+    /// The KEKs that something was under.
+    keks: HashSet<String>,
+}
+
 impl Vault {
     /// Seals anew what is under another KEK than the one that seals, until nothing is left or it is `until`.
     ///
@@ -40,14 +50,60 @@ impl Vault {
     /// If the database is in trouble, or the KEK that seals is not at hand. A secret that does not open is no error: the
     /// others go on.
     pub async fn rewrap(&self, until: Instant) -> Result<Rewrapped, VaultError> {
+        let mut all = Rewrapped::default();
+        loop {
+            // Before the search, so that nothing comes under them that it misses.
+            let retiring = self.keks().retiring().await?;
+            if retiring.is_empty() {
+                return Ok(all);
+            }
+            let found = self.search(until).await?;
+            let is_whole = Instant::now() < until;
+            let in_vain = found.rewrapped.sealed == 0;
+            all.sealed += found.rewrapped.sealed;
+            all.left = found.rewrapped.left;
+            if is_whole {
+                self.retire(&retiring, &found.keks).await?;
+            }
+            if in_vain || !is_whole {
+                return Ok(all);
+            }
+        }
+    }
+
+    /// Writes down which of these were not found.
+    async fn retire(
+        &self,
+        retiring: &[Retiring],
+        found: &HashSet<String>,
+    ) -> Result<(), StorageError> {
+        for kek in retiring.iter().filter(|kek| !found.contains(&kek.kek)) {
+            self.keks().emptied(kek).await?;
+            tracing::info!(kek = kek.kek, "nothing is left under this KEK");
+        }
+        Ok(())
+    }
+
+    /// Seals anew what one search finds.
+    async fn search(&self, until: Instant) -> Result<Found, VaultError> {
         let keyring = self.sealing_keyring().await?;
         let others = self.secrets().under_others(keyring.current()).await?;
         let sealed = AtomicU64::new(0);
         let left = Mutex::new(Vec::new());
+        let mut keks = HashSet::new();
+        let note = |secret: &StoredSecret| {
+            if !keks.contains(&secret.kek) {
+                keks.insert(secret.kek.clone());
+            }
+        };
         others
+            .inspect_ok(note)
             .try_chunks(BATCH)
             .map_err(|error| VaultError::Storage(error.1))
-            .take_while(|_| std::future::ready(Instant::now() < until))
+            .enumerate()
+            // The first is never too late: a search may take longer than a run.
+            .take_while(|(at, _)| std::future::ready(*at == 0 || Instant::now() < until))
+            .map(|(_, batch)| batch)
             .try_for_each_concurrent(AT_ONCE, async |batch| {
                 let mut changes = Vec::with_capacity(batch.len());
                 let asked = stream::iter(batch)
@@ -73,9 +129,12 @@ impl Vault {
                 Ok::<_, VaultError>(())
             })
             .await?;
-        Ok(Rewrapped {
-            sealed: sealed.into_inner(),
-            left: left.into_inner().unwrap_or_else(PoisonError::into_inner),
+        Ok(Found {
+            rewrapped: Rewrapped {
+                sealed: sealed.into_inner(),
+                left: left.into_inner().unwrap_or_else(PoisonError::into_inner),
+            },
+            keks,
         })
     }
 

@@ -8,7 +8,7 @@ use super::Duty;
 pub fn duty() -> Duty {
     Duty {
         name: "keks",
-        // A run reads one key of an index where there is nothing to do.
+        // A run reads one document of each KEK where there is nothing to do.
         every: Duration::from_secs(10),
         job: Box::new(|slot| Job::RewrapSecrets {
             due: slot.due.unix_timestamp(),

@@ -3,13 +3,15 @@
 //! Whoever stores a secret passes a **gate** of the KEK that it is sealed under, in the same transaction. Of all KEKs, one
 //! has its gates open: the one that seals. A rotation opens the gates of another and closes those, in one transaction. So
 //! what was sealed before a rotation and comes after it is refused, however long its process stood still; and once nothing
-//! is left under a KEK whose gates are closed, nothing ever will be.
+//! is left under a KEK whose gates are closed, nothing ever will be. That is written down then, and so which KEKs are in use
+//! takes no search among secrets.
 //!
 //! A KEK that is named by its place and not by its content has a **proof** here: something sealed under it, which whatever is
 //! in that place later has to open.
 
-use bson::{Document, doc};
+use bson::{Bson, Document, doc};
 use certfleet_secrets::{KekId, Sealed};
+use futures_util::TryStreamExt;
 use mongodb::{ClientSession, Collection, Database};
 
 use super::by_id;
@@ -21,6 +23,8 @@ use crate::group::{Row, Unit, Write};
 const SEALS: &str = "seals";
 /// So many secrets can be stored at once without one waiting for another.
 const GATES: u32 = 16;
+/// How the ids of the first gates begin; the KEK's follows.
+const FIRST_GATE: &str = "gate/0/";
 
 /// Which KEK seals.
 #[derive(Clone)]
@@ -35,6 +39,15 @@ pub struct Sealing {
     pub kek: KekId,
     /// How often that has changed.
     pub turn: i64,
+}
+
+/// A KEK that secrets can lie under and that seals no more, as it was read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Retiring {
+    /// Its id.
+    pub kek: String,
+    /// How often its gates were opened; null before the first time that was counted.
+    opened: Bson,
 }
 
 impl Keks {
@@ -60,6 +73,42 @@ impl Keks {
             why: "kek and turn are due".to_owned(),
         };
         Ok(Some(read().ok_or_else(corrupt)?))
+    }
+
+    /// The KEKs that secrets can lie under: those that seal, and those that sealed and of which it is not written down that
+    /// nothing is left.
+    pub async fn in_use(&self) -> Result<Vec<String>, StorageError> {
+        let gates = self.first_gates(doc! { "emptied": { "$ne": true } });
+        Ok(gates.await?.into_iter().map(|gate| gate.kek).collect())
+    }
+
+    /// Those of them whose gates are closed.
+    pub async fn retiring(&self) -> Result<Vec<Retiring>, StorageError> {
+        self.first_gates(doc! { "emptied": { "$ne": true }, "open": false })
+            .await
+    }
+
+    /// Writes down that nothing is left under this KEK, which a search found that began after it was read; does nothing if its
+    /// gates were opened again.
+    pub async fn emptied(&self, kek: &Retiring) -> Result<(), StorageError> {
+        let as_read = doc! { "_id": format!("{FIRST_GATE}{}", kek.kek), "open": false, "opened": &kek.opened };
+        let emptied = doc! { "$set": { "emptied": true } };
+        self.collection.update_one(as_read, emptied).await?;
+        Ok(())
+    }
+
+    /// The first gate of each KEK, where it is like this. Reads an index for these alone.
+    async fn first_gates(&self, like: Document) -> Result<Vec<Retiring>, StorageError> {
+        let mut filter = doc! { "_id": { "$gte": FIRST_GATE, "$lt": "gate/00" } };
+        filter.extend(like);
+        let gates: Vec<Document> = self.collection.find(filter).await?.try_collect().await?;
+        let kek = |gate: Document| {
+            let kek = gate.get_str("_id").ok()?.strip_prefix(FIRST_GATE)?;
+            let opened = gate.get("opened").cloned().unwrap_or(Bson::Null);
+            let kek = kek.to_owned();
+            Some(Retiring { kek, opened })
+        };
+        Ok(gates.into_iter().filter_map(kek).collect())
     }
 
     /// The unit that makes this the first KEK that seals; refused as a duplicate if there is one.
@@ -134,10 +183,16 @@ pub(super) async fn pass_in(
 }
 
 fn all_gates(kek: &KekId, open: bool) -> Unit {
+    let set = if open {
+        let opened = doc! { "$add": [{ "$ifNull": ["$opened", 0_i64] }, 1_i64] };
+        doc! { "open": true, "opened": opened, "emptied": false }
+    } else {
+        doc! { "open": false }
+    };
     (0..GATES).fold(Unit::default(), |unit, number| {
         unit.and(Unit::of(Write::Ensure {
             row: Row::new(KEKS, gate(kek, number)),
-            pipeline: vec![doc! { "$set": { "open": open } }],
+            pipeline: vec![doc! { "$set": &set }],
         }))
     })
 }

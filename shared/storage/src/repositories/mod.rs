@@ -34,7 +34,7 @@ pub use crls::Crls;
 pub use eab_keys::EabKeys;
 pub use fleet::{Fleet, WantedManaged};
 pub(crate) use keks::proof_id;
-pub use keks::{Keks, Sealing};
+pub use keks::{Keks, Retiring, Sealing};
 pub use nonces::{NonceSpent, Nonces};
 pub use ocsp_responses::OcspResponses;
 pub use orders::{Orders, OrdersPage};

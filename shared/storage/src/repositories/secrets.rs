@@ -35,6 +35,8 @@ pub struct StoredSecret {
     pub name: String,
     /// Its bytes.
     pub sealed: Vec<u8>,
+    /// The id of the KEK that it is under.
+    pub kek: String,
 }
 
 /// A secret that was sealed anew.
@@ -75,12 +77,10 @@ impl SealedSecrets {
         Ok(Some(sealed.clone()))
     }
 
-    /// How many secrets are sealed under each KEK, by its id. Reads the index of all of them.
+    /// How many secrets are sealed under each KEK, by its id. Reads all of them: an index by KEK would cost more with each
+    /// secret that is stored or sealed anew than this does with the few looks that people take.
     pub async fn count_by_kek(&self) -> Result<BTreeMap<String, u64>, StorageError> {
-        let pipeline = [
-            doc! { "$sort": { "kek": 1 } },
-            doc! { "$group": { "_id": "$kek", "count": { "$sum": 1_i64 } } },
-        ];
+        let pipeline = [doc! { "$group": { "_id": "$kek", "count": { "$sum": 1_i64 } } }];
         let found = self.collection.aggregate(pipeline).await?;
         let rows: Vec<Document> = found.try_collect().await?;
         let count = |row: &Document| {
@@ -90,14 +90,7 @@ impl SealedSecrets {
         Ok(rows.iter().filter_map(count).collect())
     }
 
-    /// The KEKs that secrets are sealed under. Reads one key of an index for each.
-    pub async fn keks(&self) -> Result<Vec<String>, StorageError> {
-        let found = self.collection.distinct("kek", doc! {}).await?;
-        let text = |kek: Bson| kek.as_str().map(str::to_owned);
-        Ok(found.into_iter().filter_map(text).collect())
-    }
-
-    /// Those that are sealed under another KEK than this.
+    /// Those that are sealed under another KEK than this. Searches through all of them.
     pub async fn under_others(
         &self,
         kek: &KekId,
@@ -210,12 +203,13 @@ fn stored(document: &Document) -> Result<StoredSecret, Corrupt> {
     let read = || {
         let name = document.get_str("_id").ok()?.to_owned();
         let sealed = document.get_binary_generic(field).ok()?.clone();
-        Some(StoredSecret { name, sealed })
+        let kek = document.get_str("kek").ok()?.to_owned();
+        Some(StoredSecret { name, sealed, kek })
     };
     read().ok_or_else(|| Corrupt {
         collection: SECRETS,
         id: document.get("_id").map(Bson::to_string).unwrap_or_default(),
-        why: format!("{field}: bytes are due"),
+        why: format!("{field}: bytes are due, and kek: its id"),
     })
 }
 

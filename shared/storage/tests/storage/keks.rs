@@ -112,6 +112,35 @@ async fn the_cluster_and_not_a_process_says_which_kek_seals() {
 }
 
 #[tokio::test]
+async fn a_kek_is_in_use_until_a_search_finds_nothing_under_it() {
+    let space = space().await;
+    let keks = &space.store.keks;
+    let in_use = async || keks.in_use().await.expect("an answer");
+    let one = vault(&space.store, 1, &[2]);
+    assert_eq!(in_use().await, [""; 0]);
+    store_secret(&space, &one, 1).await.expect("stored");
+    assert_eq!(in_use().await, [kek(1).id().as_str()]);
+    rotate(&space, 2).await;
+    assert_eq!(in_use().await.len(), 2);
+    // Too late already: it seals a batch and has no time to search once more.
+    let done = one.rewrap(Instant::now()).await.expect("sealed anew");
+    assert_eq!((done.sealed, in_use().await.len()), (1, 2));
+    assert_eq!(rewrap(&one).await, 0);
+    assert_eq!(in_use().await, [kek(2).id().as_str()]);
+    // One who read the list, and stands still while the KEK is opened and closed again, does not write down what he saw.
+    rotate(&space, 1).await;
+    let retiring = keks.retiring().await.expect("an answer");
+    rotate(&space, 2).await;
+    rotate(&space, 1).await;
+    for kek in &retiring {
+        keks.emptied(kek).await.expect("done");
+    }
+    assert_eq!(in_use().await.len(), 2);
+    assert_eq!(rewrap(&one).await, 1);
+    assert_eq!(in_use().await, [kek(1).id().as_str()]);
+}
+
+#[tokio::test]
 async fn what_was_sealed_before_a_rotation_and_comes_after_it_is_refused() {
     let space = space().await;
     let one = vault(&space.store, 1, &[2]);

@@ -16,8 +16,10 @@ use crate::failure::Failure;
 use crate::operator::Operator;
 use crate::output::{Output, progress};
 
-/// Between two looks at what is left.
+/// Between two looks at what is left, at the least.
 const LOOK: Duration = Duration::from_millis(500);
+/// A look reads all secrets, and is to be no burden: this many times as long nobody looks.
+const REST: u32 = 10;
 
 /// A scheduler that is killed has a successor, and a worker's job one, in less.
 const STUCK_AFTER: Duration = Duration::from_secs(120);
@@ -62,15 +64,16 @@ pub async fn run(store: &Store, args: &RotateArgs, out: Output) -> Result<(), Fa
     };
     let answer = Rotated {
         seals: args.to.to_string(),
-        left: after,
-        resealed: before.saturating_sub(after),
+        left: after.secrets,
+        resealed: before.secrets.saturating_sub(after.secrets),
         seconds: began.elapsed().as_secs_f64(),
     };
     out.show(&answer, |sheet| {
         sheet.line(format_args!("KEK {} seals", answer.seals));
-        if after > 0 {
+        if after.in_use {
             sheet.line(format_args!(
-                "{after} secrets are left under others, and are being sealed anew: `certfleet kek status`"
+                "{} secrets are left under others, and are being sealed anew: `certfleet kek status`",
+                after.secrets
             ));
         } else {
             sheet.line("nothing is left under any other: those can be taken out of the settings");
@@ -128,29 +131,43 @@ async fn begin(store: &Store) -> Result<(), Failure> {
     }
 }
 
-async fn left(store: &Store, kek: &KekId) -> Result<u64, Failure> {
-    let keks = Status::read(store).await?.keks;
-    let others = keks.iter().filter(|other| other.id != kek.as_str());
-    Ok(others.map(|other| other.secrets).sum())
+/// What is under other KEKs.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Left {
+    secrets: u64,
+    /// Whether there can be any, though none was counted.
+    in_use: bool,
+}
+
+async fn left(store: &Store, kek: &KekId) -> Result<Left, Failure> {
+    let mut keks = Status::read(store).await?.keks;
+    keks.retain(|other| other.id != kek.as_str());
+    let secrets = keks.iter().map(|other| other.secrets).sum();
+    let in_use = secrets > 0 || keks.iter().any(|other| other.in_use);
+    Ok(Left { secrets, in_use })
 }
 
 /// Looks on until nothing is left. Ctrl-C ends the looking on, and nothing else.
-async fn watch(store: &Store, kek: &KekId, before: u64) -> Result<u64, Failure> {
-    let bar = progress(before, "secrets");
+async fn watch(store: &Store, kek: &KekId, before: Left) -> Result<Left, Failure> {
+    let bar = progress(before.secrets, "secrets");
     let mut now = before;
     let mut moved = Instant::now();
-    while now > 0 {
-        sleep(LOOK).await;
+    let mut rest = LOOK;
+    while now.in_use {
+        sleep(rest).await;
+        let look = Instant::now();
         let was = std::mem::replace(&mut now, left(store, kek).await?);
+        rest = LOOK.max(look.elapsed() * REST);
         if now != was {
             moved = Instant::now();
         } else if moved.elapsed() > STUCK_AFTER {
             return Err(Failure::new(format!(
-                "{now} secrets are left, and nothing was sealed anew for {} s: the workers' logs say why",
+                "{} secrets are left, and nothing was sealed anew for {} s: the workers' logs say why",
+                now.secrets,
                 STUCK_AFTER.as_secs()
             )));
         }
-        bar.set_position(before.saturating_sub(now));
+        bar.set_position(before.secrets.saturating_sub(now.secrets));
         let still = store.keks.sealing().await?;
         if still.is_none_or(|sealing| sealing.kek != *kek) {
             return Err(Failure::new(

@@ -31,6 +31,8 @@ pub struct Kek {
     pub seals: bool,
     /// How many secrets are under it.
     pub secrets: u64,
+    /// Whether there can be any: it seals, or it sealed and no search has found yet that nothing is left.
+    pub in_use: bool,
     /// How many living processes hold it.
     pub held_by: usize,
 }
@@ -39,13 +41,13 @@ impl Kek {
     /// What a person should know of it.
     fn state(&self, of: usize) -> &'static str {
         let everywhere = self.held_by == of;
-        match (self.seals, self.secrets, everywhere) {
+        match (self.seals, self.in_use || self.secrets > 0, everywhere) {
             (true, _, true) => "seals",
             (true, _, false) => "seals, and is not held by all",
-            (false, 0, true) => "can seal after `kek rotate`, or be taken out of the settings",
-            (false, 0, false) => "unused",
-            (false, _, true) => "being sealed anew",
-            (false, _, false) => "being sealed anew, and is not held by all",
+            (false, false, true) => "can seal after `kek rotate`, or be taken out of the settings",
+            (false, false, false) => "unused",
+            (false, true, true) => "being sealed anew",
+            (false, true, false) => "being sealed anew, and is not held by all",
         }
     }
 }
@@ -56,16 +58,18 @@ impl Status {
         let sealing = store.keks.sealing().await?;
         let seals = sealing.map(|sealing| sealing.kek.to_string());
         let mut counts: BTreeMap<String, u64> = store.secrets.count_by_kek().await?;
+        let in_use = store.keks.in_use().await?;
         let openers = living_openers(store).await?;
         let held = openers
             .iter()
             .flat_map(|process| process.keks.iter().flatten());
-        for kek in held.chain(&seals) {
+        for kek in held.chain(&seals).chain(&in_use) {
             counts.entry(kek.clone()).or_default();
         }
         let keks = counts.into_iter().map(|(id, secrets)| Kek {
             seals: Some(&id) == seals.as_ref(),
             held_by: openers.iter().filter(|process| holds(process, &id)).count(),
+            in_use: in_use.contains(&id),
             secrets,
             id,
         });
