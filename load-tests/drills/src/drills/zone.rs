@@ -15,6 +15,8 @@ use crate::load::{Clients, Load};
 
 const CLIENTS: usize = 8;
 const ORDERS_BETWEEN: usize = 20;
+/// The pid of nobody: whoever is there and ready has come back.
+const KILLED: i32 = 0;
 
 pub(crate) async fn run(setting: Setting) -> Result<Figures> {
     let times = setting.scale.of(1, 2);
@@ -49,6 +51,13 @@ pub(crate) async fn run(setting: Setting) -> Result<Figures> {
                 ensure!(kills >= zone.len(), "the zone was not killed");
                 load.goes_on(ORDERS_BETWEEN, BACK_WITHIN).await?;
                 gaps.add(load.gap_since(began));
+                // The other zones have gone on; this one has to come back as well.
+                for (service, index) in zone.into_iter().filter(|(service, _)| *service != "mongod")
+                {
+                    ground
+                        .await_successor(service, index, KILLED, BACK_WITHIN)
+                        .await?;
+                }
             }
             let records = load.finish().await?;
             figures.add(
