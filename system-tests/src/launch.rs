@@ -30,11 +30,11 @@ exit "$status"
 "#;
 
 /// The binaries of the product, built by the same profile as the tests.
-pub(crate) struct Binaries(PathBuf);
+pub struct Binaries(PathBuf);
 
 impl Binaries {
     /// Those beside this program, or one up if it is a test.
-    pub(crate) fn find() -> Result<Self> {
+    pub fn find() -> Result<Self> {
         let program = std::env::current_exe()?;
         // target/<profile>/<program>, target/<profile>/deps/<test>
         let directory = program
@@ -48,6 +48,7 @@ impl Binaries {
             "certfleet-api",
             "certfleet-worker",
             "certfleet-scheduler",
+            "certfleet-metrics-adapter",
         ];
         for name in needed {
             ensure!(
@@ -57,6 +58,11 @@ impl Binaries {
             );
         }
         Ok(Self(directory))
+    }
+
+    /// Where they are.
+    pub fn directory(&self) -> &Path {
+        &self.0
     }
 
     /// The operator's command.

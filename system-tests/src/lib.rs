@@ -26,6 +26,7 @@ pub mod up;
 
 pub use cluster::{Alone, Cluster, Plan, Shared};
 pub use database::Database;
+pub use launch::Binaries;
 pub use names::fresh_name;
 pub use openssl::openssl;
 pub use outsider::Outsider;

@@ -66,6 +66,9 @@ impl RateLimits {
     ) -> Result<Self, prometheus::Error> {
         let counter = |name, help| -> Result<IntCounterVec, prometheus::Error> {
             let counter = IntCounterVec::new(Opts::new(name, help), &["limit"])?;
+            for limit in Limit::ALL {
+                counter.with_label_values(&[limit.name()]);
+            }
             registry.register(Box::new(counter.clone()))?;
             Ok(counter)
         };

@@ -4,6 +4,16 @@ use certfleet_domain::{OcspResponse, RevocationReason};
 use certfleet_pki::OcspRefusal;
 use prometheus::{IntCounterVec, Opts, Registry};
 
+/// By what an OCSP request can be answered.
+const ANSWERS: [&str; 6] = [
+    "good",
+    "revoked",
+    "malformedRequest",
+    "internalError",
+    "tryLater",
+    "unauthorized",
+];
+
 /// Counters of what was done.
 pub struct Metrics {
     revocations: IntCounterVec,
@@ -30,6 +40,13 @@ impl Metrics {
             ),
             &["answer"],
         )?;
+        // All that there can be is there from the beginning, so that the first of a kind is seen as a rise.
+        for reason in RevocationReason::ALL {
+            revocations.with_label_values(&[reason.name()]);
+        }
+        for answer in ANSWERS {
+            ocsp.with_label_values(&[answer]);
+        }
         registry.register(Box::new(revocations.clone()))?;
         registry.register(Box::new(ocsp.clone()))?;
         Ok(Self { revocations, ocsp })

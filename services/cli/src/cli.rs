@@ -7,7 +7,7 @@ use clap_complete::Shell;
 
 use crate::commands::{
     audit, backup, ca, cert, config, crl, db, dr, eab, inspect, jobs, kek, limits, maintenance,
-    upstream,
+    rollout, upstream,
 };
 use crate::up::UpArgs;
 
@@ -105,6 +105,9 @@ pub enum Command {
     /// Take no new orders for a while.
     #[command(subcommand)]
     Maintenance(maintenance::MaintenanceCommand),
+    /// Do one thing after the other while a cluster is brought to another version: what pods do of themselves.
+    #[command(subcommand)]
+    Rollout(rollout::RolloutCommand),
     /// Print the completion script of a shell.
     Completion {
         /// The shell.

@@ -18,24 +18,27 @@ pub fn check_database(store: &Store, health: &Health) {
     let store = store.clone();
     health.register("database", Importance::Critical, move || {
         let store = store.clone();
-        async move {
-            let pool = store.pool().state();
-            let pressure = Pressure::of(pool);
-            let pressed = Pressed { pressure, pool };
-            if pressure == Pressure::Exhausted {
-                // To ask the database would be to wait with the others.
-                return Condition::bad(pressed.to_string());
-            }
-            // Its own time, so that what is known of the pool is told as well.
-            let answer = timeout(ANSWERS_WITHIN, store.ping()).await;
-            match answer {
-                Ok(Ok(())) if pressure > Pressure::None => Condition::degraded(pressed.to_string()),
-                Ok(Ok(())) => Condition::ok_with(pressed.to_string()),
-                Ok(Err(error)) => Condition::bad(format!("it does not answer: {error}; {pressed}")),
-                Err(_) => Condition::bad(format!("no answer within {ANSWERS_WITHIN:?}; {pressed}")),
-            }
-        }
+        async move { condition_of_database(&store).await }
     });
+}
+
+/// Whether the database answers, and how its connections are.
+pub async fn condition_of_database(store: &Store) -> Condition {
+    let pool = store.pool().state();
+    let pressure = Pressure::of(pool);
+    let pressed = Pressed { pressure, pool };
+    if pressure == Pressure::Exhausted {
+        // To ask the database would be to wait with the others.
+        return Condition::bad(pressed.to_string());
+    }
+    // Its own time, so that what is known of the pool is told as well.
+    let answer = timeout(ANSWERS_WITHIN, store.ping()).await;
+    match answer {
+        Ok(Ok(())) if pressure > Pressure::None => Condition::degraded(pressed.to_string()),
+        Ok(Ok(())) => Condition::ok_with(pressed.to_string()),
+        Ok(Err(error)) => Condition::bad(format!("it does not answer: {error}; {pressed}")),
+        Err(_) => Condition::bad(format!("no answer within {ANSWERS_WITHIN:?}; {pressed}")),
+    }
 }
 
 /// The KEKs, as a critical part.

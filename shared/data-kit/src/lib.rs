@@ -29,7 +29,7 @@ use tokio_util::sync::CancellationToken;
 pub use authorities::Authorities;
 pub use checks::{
     check_authorities, check_crls, check_database, check_keks, check_queue,
-    condition_of_authorities, condition_of_crls, condition_of_queue,
+    condition_of_authorities, condition_of_crls, condition_of_database, condition_of_queue,
 };
 pub use keyring::{KeyringError, keyring, tokens};
 pub use local_audit::{LocalAudit, LocalAuditError};

@@ -106,11 +106,13 @@ impl ClusterTotals {
             "certfleet_queue_depth",
             "Jobs that wait or are in hand, by kind",
             &["kind"],
-            kinds.iter().map(|(name, jobs)| (kind(name), jobs.depth)),
+            kinds
+                .iter()
+                .map(|(name, jobs)| (kind(name), jobs.waiting.depth)),
         )?);
         let mut oldest = Vec::with_capacity(kinds.len());
         for (name, jobs) in &kinds {
-            oldest.push((kind(name), i64::try_from(jobs.oldest.as_secs())?));
+            oldest.push((kind(name), i64::try_from(jobs.waiting.oldest.as_secs())?));
         }
         families.extend(gauge(
             "certfleet_queue_oldest_age_seconds",

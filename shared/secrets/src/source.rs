@@ -30,7 +30,8 @@ pub enum KekSourceError {
     },
     /// Others than the owner may read the file.
     #[error(
-        "file {path} can be read by others than its owner (mode {mode:04o}); run: chmod 600 {path}",
+        "file {path} can be read by others than its owner (mode {mode:04o}); run: chmod 600 {path} (or chown root and chmod 440, with a \
+         group that is this service's own)",
         path = path.display()
     )]
     Exposed {
@@ -52,7 +53,7 @@ pub enum KekSourceError {
 
 /// The KEK in a file: 32 raw bytes, or their hex or base64 text, with or without a line end.
 ///
-/// Refused unless the file is a regular one that only its owner can reach.
+/// Refused unless the file is a regular one that only its owner can reach, or that is root's and given to this process's group.
 pub fn read_kek_file(path: &Path) -> Result<LocalKek, KekSourceError> {
     let content = read_private_file(path, MAX_FILE)?;
     let key = raw(&content).or_else(|| std::str::from_utf8(&content).ok().and_then(text));
@@ -66,7 +67,7 @@ pub fn read_kek_file(path: &Path) -> Result<LocalKek, KekSourceError> {
 
 /// What is in a file that holds something secret: no more than its first `longest` octets.
 ///
-/// Refused unless the file is a regular one that only its owner can reach.
+/// Refused unless the file is a regular one that only its owner can reach, or that is root's and given to this process's group.
 pub fn read_private_file(
     path: &Path,
     longest: usize,
@@ -81,8 +82,9 @@ pub fn read_private_file(
     }
     let file = File::open(path).map_err(failed)?;
     // Asked of the open file, so that what is checked is what is read.
-    let mode = file.metadata().map_err(failed)?.mode() & 0o7777;
-    if mode & 0o077 != 0 {
+    let metadata = file.metadata().map_err(failed)?;
+    let mode = metadata.mode() & 0o7777;
+    if !is_private(mode, metadata.uid(), rustix::process::geteuid().as_raw()) {
         return Err(KekSourceError::Exposed {
             path: path.to_owned(),
             mode,
@@ -93,6 +95,13 @@ pub fn read_private_file(
         .read_to_end(&mut content)
         .map_err(failed)?;
     Ok(content)
+}
+
+/// Whether a file of these permission bits is for its owner alone; or root's, for a service that runs as somebody else and
+/// whose group may read it: so a secret is given to one on a host, and by Kubernetes to a pod with an `fsGroup`.
+fn is_private(mode: u32, owner: u32, me: u32) -> bool {
+    let others_may = mode & 0o077;
+    others_may == 0 || others_may == 0o040 && owner == 0 && me != 0
 }
 
 /// The KEK in a setting: the hex or base64 text of 32 bytes. The value itself is never repeated.

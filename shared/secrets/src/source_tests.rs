@@ -86,6 +86,24 @@ fn a_missing_file_and_a_directory_are_named() {
 }
 
 #[test]
+fn a_file_is_for_its_owner_or_given_by_root_to_a_group() {
+    for (mode, owner, me, due) in [
+        (0o600, 5, 5, true),
+        (0o400, 0, 0, true),
+        (0o440, 0, 5, true),
+        (0o640, 0, 5, true),
+        // Root needs no group, somebody else's word is not root's, and more than reading is nobody's business.
+        (0o440, 0, 0, false),
+        (0o440, 5, 5, false),
+        (0o460, 0, 5, false),
+        (0o444, 0, 5, false),
+        (0o441, 0, 5, false),
+    ] {
+        assert_eq!(is_private(mode, owner, me), due, "{mode:o} {owner} {me}");
+    }
+}
+
+#[test]
 fn a_generated_file_is_private_readable_and_never_overwritten() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("kek");

@@ -23,6 +23,8 @@ use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 
+use crate::tls::PeerCertificates;
+
 /// The longest a TLS handshake may take.
 const HANDSHAKE: Duration = Duration::from_secs(10);
 
@@ -66,24 +68,33 @@ impl Connection {
             return;
         }
         let Some(tls) = tls else {
-            return self.serve_http(stream).await;
+            return self.serve_http(stream, None).await;
         };
         let shaken = tokio::select! {
             () = self.stop.cut.cancelled() => return,
             shaken = timeout(HANDSHAKE, tls.accept(stream)) => shaken,
         };
         match shaken {
-            Ok(Ok(stream)) => self.serve_http(stream).await,
+            Ok(Ok(stream)) => {
+                let shown = stream.get_ref().1.peer_certificates();
+                let shown = shown.map(PeerCertificates::of);
+                self.serve_http(stream, shown).await;
+            }
             Ok(Err(error)) => tracing::debug!(peer = %self.peer, %error, "TLS handshake failed"),
             Err(_) => tracing::debug!(peer = %self.peer, "TLS handshake took too long"),
         }
     }
 
-    async fn serve_http(self, stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static) {
+    async fn serve_http(
+        self,
+        stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+        certificates: Option<PeerCertificates>,
+    ) {
         let Self { peer, router, stop } = self;
         let asked = Arc::new(AtomicBool::new(false));
         let handler = Handler {
             peer,
+            certificates,
             router,
             asked: Arc::clone(&asked),
             shutdown: stop.shutdown.clone(),
@@ -145,6 +156,7 @@ fn builder() -> Builder<TokioExecutor> {
 #[derive(Clone)]
 struct Handler {
     peer: SocketAddr,
+    certificates: Option<PeerCertificates>,
     router: Router,
     asked: Arc<AtomicBool>,
     shutdown: CancellationToken,
@@ -155,6 +167,9 @@ impl Handler {
         self.asked.store(true, Ordering::Release);
         let mut request = request.map(Body::new);
         request.extensions_mut().insert(ConnectInfo(self.peer));
+        if let Some(certificates) = self.certificates {
+            request.extensions_mut().insert(certificates);
+        }
         // HTTP/2 has no such header (RFC 9113 §8.2.2).
         let http1 = request.version() <= Version::HTTP_11;
         let mut response = self.router.oneshot(request).await?;

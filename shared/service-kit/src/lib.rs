@@ -36,6 +36,7 @@ pub use run::{Context, Program, run};
 pub use serve::Server;
 pub use server_id::{ServerIdError, server_id};
 pub use shutdown::{Signals, drain};
+pub use tls::PeerCertificates;
 
 #[cfg(test)]
 mod http_tests;

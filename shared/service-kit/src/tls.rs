@@ -14,6 +14,7 @@ use rustls::ServerConfig;
 use rustls::crypto::{CryptoProvider, aws_lc_rs};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::server::danger::ClientCertVerifier;
 use rustls::server::{ClientHello, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
 use tokio::sync::watch;
@@ -114,13 +115,48 @@ impl ResolvesServerCert for CertificateSlot {
 
 /// TLS 1.2 and 1.3 with the slot's certificate, HTTP/2 before HTTP/1.1.
 pub fn server_config(slot: &CertificateSlot) -> Result<Arc<ServerConfig>, TlsError> {
+    config(slot, None)
+}
+
+fn config(
+    slot: &CertificateSlot,
+    clients: Option<Arc<dyn ClientCertVerifier>>,
+) -> Result<Arc<ServerConfig>, TlsError> {
     let provider: CryptoProvider = aws_lc_rs::default_provider();
-    let mut config = ServerConfig::builder_with_provider(Arc::new(provider))
-        .with_safe_default_protocol_versions()?
-        .with_no_client_auth()
-        .with_cert_resolver(Arc::new(slot.clone()));
+    let builder = ServerConfig::builder_with_provider(Arc::new(provider))
+        .with_safe_default_protocol_versions()?;
+    let builder = match clients {
+        Some(clients) => builder.with_client_cert_verifier(clients),
+        None => builder.with_no_client_auth(),
+    };
+    let mut config = builder.with_cert_resolver(Arc::new(slot.clone()));
     config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
     Ok(Arc::new(config))
+}
+
+/// The same, asking clients for a certificate, which this verifier looks at. Handlers find the chain in
+/// [`PeerCertificates`].
+pub fn server_config_asking(
+    slot: &CertificateSlot,
+    clients: Arc<dyn ClientCertVerifier>,
+) -> Result<Arc<ServerConfig>, TlsError> {
+    config(slot, Some(clients))
+}
+
+/// The chain that a client has shown, and that was verified; its own certificate first.
+#[derive(Debug, Clone)]
+pub struct PeerCertificates(Arc<[CertificateDer<'static>]>);
+
+impl PeerCertificates {
+    pub(crate) fn of(chain: &[CertificateDer<'_>]) -> Self {
+        let owned = chain.iter().map(|one| one.clone().into_owned());
+        Self(owned.collect())
+    }
+
+    /// The chain.
+    pub fn chain(&self) -> &[CertificateDer<'static>] {
+        &self.0
+    }
 }
 
 /// A certificate in two PEM files.

@@ -36,13 +36,20 @@ pub struct Entities {
     pub certificates: u64,
 }
 
-/// The jobs of a kind that have not come to their end.
+/// The jobs of a kind that wait or are in hand.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Unfinished {
-    /// How many wait or are in hand.
+pub struct Waiting {
+    /// How many there are.
     pub depth: i64,
     /// For how long the oldest of these has been there; zero if there is none.
     pub oldest: Duration,
+}
+
+/// The jobs of a kind that have not come to their end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Unfinished {
+    /// Those that wait or are in hand.
+    pub waiting: Waiting,
     /// How many are dead.
     pub dead: i64,
 }
@@ -85,15 +92,24 @@ impl Totals {
     /// How many jobs wait and how many are dead, by kind: every kind of this build, and whatever else is there.
     /// No more than [`Self::MOST`] of either are counted.
     pub async fn unfinished(&self) -> Result<BTreeMap<String, Unfinished>, StorageError> {
-        let known = JobKind::ALL.iter().map(|kind| kind.name().to_owned());
-        let mut kinds: BTreeMap<_, Unfinished> =
-            known.map(|kind| (kind, Unfinished::default())).collect();
-        for (kind, depth, oldest) in self.jobs.depth_up_to(Some(Self::MOST)).await? {
-            let unfinished = kinds.entry(kind).or_default();
-            (unfinished.depth, unfinished.oldest) = (depth, oldest);
-        }
+        let waiting = self.waiting().await?.into_iter();
+        let mut kinds: BTreeMap<_, Unfinished> = waiting
+            .map(|(kind, waiting)| (kind, Unfinished { waiting, dead: 0 }))
+            .collect();
         for (kind, dead) in self.dead().await? {
             kinds.entry(kind).or_default().dead = dead;
+        }
+        Ok(kinds)
+    }
+
+    /// How many jobs wait, by kind: every kind of this build, and whatever else is there. One read of an index that has nothing
+    /// else in it; no more than [`Self::MOST`] are counted.
+    pub async fn waiting(&self) -> Result<BTreeMap<String, Waiting>, StorageError> {
+        let known = JobKind::ALL.iter().map(|kind| kind.name().to_owned());
+        let mut kinds: BTreeMap<_, Waiting> =
+            known.map(|kind| (kind, Waiting::default())).collect();
+        for (kind, depth, oldest) in self.jobs.depth_up_to(Some(Self::MOST)).await? {
+            kinds.insert(kind, Waiting { depth, oldest });
         }
         Ok(kinds)
     }

@@ -35,7 +35,7 @@ pub use manifest::{Endpoints, Manifest, ProcessEntry};
 pub use mongod::{Mongod, MongodBinary, MongodOptions};
 pub use nix::sys::signal::Signal;
 pub use ports::{pick_free_ports, require_free};
-pub use process::{OWNER_VARIABLE, Process, ProcessSpec, Stopped};
+pub use process::{OWNER_VARIABLE, Process, ProcessSpec, Stopped, find_on_path};
 pub use readiness::wait_until_ready;
 pub use replica_set::ReplicaSet;
 pub use service::{Service, ServiceSpec};

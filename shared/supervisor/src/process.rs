@@ -253,7 +253,7 @@ fn setpriv() -> Option<&'static Path> {
 }
 
 /// The first file of this name in the directories of `PATH`.
-pub(crate) fn find_on_path(name: &str) -> Option<PathBuf> {
+pub fn find_on_path(name: &str) -> Option<PathBuf> {
     std::env::split_paths(&std::env::var_os("PATH")?)
         .map(|directory| directory.join(name))
         .find(|candidate| candidate.is_file())

@@ -16,6 +16,7 @@ pub mod jobs;
 pub mod kek;
 pub mod limits;
 pub mod maintenance;
+pub mod rollout;
 pub mod upstream;
 
 use certfleet_domain::Timestamp;
@@ -36,6 +37,7 @@ pub async fn run(cli: Cli) -> Result<(), Failure> {
         Command::Db(command) => db::run(command, config, out).await,
         Command::Ca(command) => ca::run(command, config, out).await,
         Command::Backup(command) => backup::run(command, config, out).await,
+        Command::Rollout(command) => rollout::run(command, config, out).await,
         Command::Cert(command) => cert::run(command, config, out).await,
         Command::Dr(command) => dr::run(command, config, out).await,
         Command::Eab(command) => eab::run(command, config, out).await,

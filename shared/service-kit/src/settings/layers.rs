@@ -9,8 +9,9 @@ use super::text::FromText;
 use super::{environment, file};
 
 /// The sections there are.
-pub(super) const SECTIONS: [&str; 17] = [
+pub(super) const SECTIONS: [&str; 18] = [
     "acme",
+    "adapter",
     "audit",
     "database",
     "kek",

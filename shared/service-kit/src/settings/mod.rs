@@ -10,6 +10,7 @@
 //! line with the setting's full name. A file may hold the sections of all services.
 
 mod acme;
+mod adapter;
 mod audit;
 mod database;
 mod de;
@@ -41,6 +42,7 @@ mod validation;
 mod worker;
 
 pub use acme::Acme;
+pub use adapter::Adapter;
 pub use audit::Audit;
 pub use database::Database;
 pub use fault::{Fault, SettingsError};
@@ -58,7 +60,7 @@ pub use secret_text::SecretText;
 pub use section::Section;
 pub use server::Server;
 pub use services::{
-    ApiSettings, Base, CliSettings, LongRunning, SchedulerSettings, WorkerSettings,
+    AdapterSettings, ApiSettings, Base, CliSettings, LongRunning, SchedulerSettings, WorkerSettings,
 };
 pub use siem::{Siem, SiemFormat, SiemUrl};
 pub use state::State;

@@ -168,6 +168,7 @@ pub fn check_all(source: &Source) -> Result<(), SettingsError> {
         super::ApiSettings::load(source).err(),
         super::WorkerSettings::load(source).err(),
         super::SchedulerSettings::load(source).err(),
+        super::AdapterSettings::load(source).err(),
     ];
     let faults: BTreeMap<String, Fault> = results
         .into_iter()

@@ -2,8 +2,8 @@
 
 use super::reader::{Reader, ServiceSettings};
 use super::{
-    Acme, Audit, Database, Kek, Limits, Log, Management, Pkcs11, Revocation, Scheduler, Server,
-    Siem, State, Telemetry, Tls, Validation, Worker,
+    Acme, Adapter, Audit, Database, Kek, Limits, Log, Management, Pkcs11, Revocation, Scheduler,
+    Server, Siem, State, Telemetry, Tls, Validation, Worker,
 };
 
 /// What every long-running service has.
@@ -53,7 +53,7 @@ macro_rules! long_running {
     )*};
 }
 
-long_running!(WorkerSettings, SchedulerSettings);
+long_running!(WorkerSettings, SchedulerSettings, AdapterSettings);
 
 impl LongRunning for ApiSettings {
     fn base(&self) -> &Base {
@@ -187,6 +187,29 @@ impl ServiceSettings for SchedulerSettings {
             database: database?,
             siem: siem?,
             revocation: revocation?,
+        })
+    }
+}
+
+/// The settings of the metrics adapter.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AdapterSettings {
+    /// What every service has.
+    pub base: Base,
+    /// Whom it answers, and where.
+    pub adapter: Adapter,
+    /// The database.
+    pub database: Database,
+}
+
+impl ServiceSettings for AdapterSettings {
+    fn read(reader: &mut Reader) -> Option<Self> {
+        let base = Base::read(reader);
+        let (adapter, database) = (reader.section(), reader.section());
+        Some(Self {
+            base: base?,
+            adapter: adapter?,
+            database: database?,
         })
     }
 }

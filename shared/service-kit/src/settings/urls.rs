@@ -45,6 +45,11 @@ impl ExternalUrl {
         Origin::from_text(text).map(Self)
     }
 
+    /// Where a pod finds the API server of its own cluster.
+    pub(super) fn kubernetes() -> Self {
+        Self(Origin("https://kubernetes.default.svc".to_owned()))
+    }
+
     /// The URL without a slash at its end: `https://acme.example.org`.
     pub fn as_str(&self) -> &str {
         &self.0.0

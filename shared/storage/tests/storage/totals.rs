@@ -84,8 +84,8 @@ async fn jobs_are_counted_until_they_end_and_when_they_are_dead() {
 
     let kinds = totals.unfinished().await.expect("a count");
     let signing = kinds[SIGN.name()];
-    assert_eq!((signing.depth, signing.dead), (7, 2));
-    let oldest = signing.oldest;
+    assert_eq!((signing.waiting.depth, signing.dead), (7, 2));
+    let oldest = signing.waiting.oldest;
     assert!((MINUTE..2 * MINUTE).contains(&oldest), "{oldest:?}");
     assert_eq!(kinds["mowLawn"].dead, 1);
     assert_eq!(
@@ -164,7 +164,7 @@ async fn a_crowd_is_counted_up_to_a_limit() {
     let totals = space.store.totals();
     let seen = profiled(&space, JOBS, async || {
         let kinds = totals.unfinished().await.expect("a count");
-        assert_eq!(kinds[SIGN.name()].depth, most);
+        assert_eq!(kinds[SIGN.name()].waiting.depth, most);
     })
     .await;
     by_index(&seen, "IXSCAN", most, most);

@@ -24,16 +24,8 @@ struct Created {
 
 /// Writes it.
 pub async fn run(file: &Path, config: Option<PathBuf>, out: Output) -> Result<(), Failure> {
-    let store = open(config).await?;
     let began = Instant::now();
-    let bar = progress(estimated(&store).await?, "documents");
-    // On record before it is begun: whoever breaks it off has read all the same.
-    let name = store.database().name();
-    let act = Operator::here().event(Act::CreateBackup, format_args!("database/{name}"));
-    store.commit(Unit::default().recording(&act)?).await?;
-    let version = env!("CARGO_PKG_VERSION");
-    let manifest = create(&store, file, version, |read| bar.set_position(read)).await?;
-    bar.finish_and_clear();
+    let manifest = write(file, config).await?;
     let created = Created {
         file: file.to_owned(),
         octets: std::fs::metadata(file)?.len(),
@@ -51,6 +43,20 @@ pub async fn run(file: &Path, config: Option<PathBuf>, out: Output) -> Result<()
         ));
         super::write(sheet, &created.manifest);
     })
+}
+
+/// Writes it, and says what is in it.
+pub async fn write(file: &Path, config: Option<PathBuf>) -> Result<Manifest, Failure> {
+    let store = open(config).await?;
+    let bar = progress(estimated(&store).await?, "documents");
+    // On record before it is begun: whoever breaks it off has read all the same.
+    let name = store.database().name();
+    let act = Operator::here().event(Act::CreateBackup, format_args!("database/{name}"));
+    store.commit(Unit::default().recording(&act)?).await?;
+    let version = env!("CARGO_PKG_VERSION");
+    let manifest = create(&store, file, version, |read| bar.set_position(read)).await?;
+    bar.finish_and_clear();
+    Ok(manifest)
 }
 
 /// About how many documents there are, by the server's own count.

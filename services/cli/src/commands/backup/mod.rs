@@ -2,6 +2,7 @@
 
 mod check;
 mod create;
+mod keep;
 mod restore;
 
 use std::path::PathBuf;
@@ -22,6 +23,9 @@ pub enum BackupCommand {
         /// The file, which must not be there.
         file: PathBuf,
     },
+    /// Write a backup into a directory, named after the time, read it again, and remove those that are too old: for a job that
+    /// runs every night.
+    Keep(keep::KeepArgs),
     /// Read a backup from front to end, and say whether it is whole and what is in it.
     Check {
         /// The file.
@@ -39,6 +43,7 @@ pub async fn run(
 ) -> Result<(), Failure> {
     match command {
         BackupCommand::Create { file } => create::run(&file, config, out).await,
+        BackupCommand::Keep(args) => keep::run(&args, config, out).await,
         BackupCommand::Check { file } => check::run(&file, out).await,
         BackupCommand::Restore(args) => restore::run(&args, config, out).await,
     }
