@@ -79,6 +79,9 @@ pub(crate) struct BenchArgs {
     /// The `certfleet` command, with the services beside it.
     #[arg(long, value_name = "PATH", default_value = "target/release/certfleet")]
     pub(crate) certfleet: PathBuf,
+    /// The `certfleet` command of another build, for the peer `certfleet-other`: what a change costs or brings.
+    #[arg(long, value_name = "PATH")]
+    pub(crate) other: Option<PathBuf>,
     /// Servers to compare, in this order. Ratios are the first one's to each other.
     #[arg(
         long,

@@ -27,6 +27,7 @@ async fn flows_end_with_certificates_from_a_server_that_validates() {
         dns: dns::start(any).await.unwrap(),
         http01_port: http01.port(),
         certfleet: PathBuf::new(),
+        other: None,
         share: None,
     };
     let peer = Peer::start(Kind::PebbleValidating, &ground).await.unwrap();

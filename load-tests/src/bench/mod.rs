@@ -85,6 +85,7 @@ async fn prepare(
         dns,
         http01_port: http01.port(),
         certfleet: arguments.certfleet.clone(),
+        other: arguments.other.clone(),
         share: arguments.share,
     };
     Ok((ground, answers))

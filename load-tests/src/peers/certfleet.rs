@@ -35,37 +35,33 @@ struct Process {
 }
 
 /// How many of each service.
-#[derive(Debug, Clone, Copy)]
-pub(crate) enum Replicas {
-    One,
-    Two,
+fn replicas(kind: Kind) -> &'static str {
+    if kind == Kind::CertfleetSingle {
+        "1"
+    } else {
+        "2"
+    }
 }
 
-impl Replicas {
-    fn kind(self) -> Kind {
-        match self {
-            Self::One => Kind::CertfleetSingle,
-            Self::Two => Kind::Certfleet,
-        }
+/// The build that is to run.
+fn program(ground: &Ground, kind: Kind) -> Result<&Path> {
+    if kind != Kind::CertfleetOther {
+        return Ok(&ground.certfleet);
     }
-
-    fn count(self) -> &'static str {
-        match self {
-            Self::One => "1",
-            Self::Two => "2",
-        }
-    }
+    let other = ground.other.as_deref();
+    other.context("--other is missing: the `certfleet` command of the other build")
 }
 
 /// Starts a cluster with an empty database and waits until it serves.
-pub(crate) async fn start(ground: &Ground, replicas: Replicas) -> Result<Peer> {
-    let home = own_directory(ground, replicas.kind())?;
+pub(crate) async fn start(ground: &Ground, kind: Kind) -> Result<Peer> {
+    let program = program(ground, kind)?;
+    let home = own_directory(ground, kind)?;
     let data = home.join("data");
-    let command = command(ground, &data, free_port()?, replicas);
+    let command = command(ground, program, &data, kind)?;
     let mut process = Managed::spawn("certfleet", command, home.join("log"), false)?;
     match connect(&mut process, &data).await {
         Ok((cluster, tls, mongo)) => {
-            let version = version(&ground.certfleet, &["--version"]).await;
+            let version = version(program, &["--version"]).await;
             let watched = watched(&cluster, &mongo, process.pid()?).await?;
             let replicas_of_services = watched
                 .iter()
@@ -75,11 +71,11 @@ pub(crate) async fn start(ground: &Ground, replicas: Replicas) -> Result<Peer> {
                 .map(|percent| Shares::give(replicas_of_services, percent))
                 .transpose();
             Ok(Peer {
-                kind: replicas.kind(),
+                kind,
                 title: format!(
                     "{}, {} of API, worker and scheduler, 3 mongods, HTTP-01 validated",
                     version.unwrap_or_else(|| "certfleet".to_owned()),
-                    replicas.count()
+                    replicas(kind)
                 ),
                 directory: cluster.directory,
                 tls,
@@ -96,19 +92,20 @@ pub(crate) async fn start(ground: &Ground, replicas: Replicas) -> Result<Peer> {
     }
 }
 
-fn command(ground: &Ground, data: &Path, port: u16, replicas: Replicas) -> Command {
-    let mut command = Command::new(&ground.certfleet);
+fn command(ground: &Ground, program: &Path, data: &Path, kind: Kind) -> Result<Command> {
+    let (port, replicas) = (free_port()?, replicas(kind));
+    let mut command = Command::new(program);
     command
         .args(["up", "--json"])
-        .args(["--api", replicas.count()])
-        .args(["--worker", replicas.count()])
-        .args(["--scheduler", replicas.count()])
+        .args(["--api", replicas])
+        .args(["--worker", replicas])
+        .args(["--scheduler", replicas])
         .arg("--data")
         .arg(data)
         .args(["--port", &port.to_string()])
         .args(["--http01-port", &ground.http01_port.to_string()])
         .args(["--resolver", &ground.dns.to_string()]);
-    command
+    Ok(command)
 }
 
 type Connected = (Cluster, std::sync::Arc<rustls::ClientConfig>, Mongo);

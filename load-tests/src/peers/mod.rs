@@ -27,6 +27,8 @@ pub(crate) enum Kind {
     Certfleet,
     /// The same with one of each service.
     CertfleetSingle,
+    /// The same as the first, of another build (`--other`).
+    CertfleetOther,
     /// Caddy's `acme_server` (the smallstep library) with its database on disk, HTTP-01 validated.
     Caddy,
     /// Pebble in memory, validation skipped.
@@ -44,13 +46,17 @@ impl Kind {
     }
 
     fn is_ours(self) -> bool {
-        matches!(self, Self::Certfleet | Self::CertfleetSingle)
+        matches!(
+            self,
+            Self::Certfleet | Self::CertfleetSingle | Self::CertfleetOther
+        )
     }
 
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Certfleet => "certfleet",
             Self::CertfleetSingle => "certfleet-single",
+            Self::CertfleetOther => "certfleet-other",
             Self::Caddy => "caddy",
             Self::Pebble => "pebble",
             Self::PebbleValidating => "pebble-validating",
@@ -68,6 +74,8 @@ pub(crate) struct Ground {
     pub(crate) http01_port: u16,
     /// The operator's command of certfleet, with the services beside it.
     pub(crate) certfleet: PathBuf,
+    /// The same of another build.
+    pub(crate) other: Option<PathBuf>,
     /// What each replica of certfleet's services has of a core, in percent; none: what it can get.
     pub(crate) share: Option<u32>,
 }
@@ -89,8 +97,9 @@ pub(crate) struct Peer {
 impl Peer {
     pub(crate) async fn start(kind: Kind, ground: &Ground) -> Result<Self> {
         match kind {
-            Kind::Certfleet => certfleet::start(ground, certfleet::Replicas::Two).await,
-            Kind::CertfleetSingle => certfleet::start(ground, certfleet::Replicas::One).await,
+            Kind::Certfleet | Kind::CertfleetSingle | Kind::CertfleetOther => {
+                certfleet::start(ground, kind).await
+            }
             Kind::Caddy => caddy::start(ground).await,
             Kind::Pebble => pebble::start(ground, pebble::Validation::Skipped).await,
             Kind::PebbleValidating => pebble::start(ground, pebble::Validation::Http01).await,

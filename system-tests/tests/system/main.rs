@@ -24,6 +24,7 @@ mod kubernetes;
 mod limits;
 mod metrics;
 mod orders;
+mod packaging;
 mod pressure;
 mod refusals;
 mod reload;
