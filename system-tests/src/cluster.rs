@@ -40,6 +40,8 @@ pub struct Plan {
     pub worker: u32,
     /// How many schedulers.
     pub scheduler: u32,
+    /// Where the programs are; those that were built with this one if there is none.
+    pub binaries: Option<PathBuf>,
     /// The mongod to run; the one of the tests if there is none.
     pub mongod: Option<PathBuf>,
     /// Settings, and whatever else is in the environment.
@@ -54,6 +56,7 @@ impl Plan {
             api: 2,
             worker: 2,
             scheduler: 2,
+            binaries: None,
             mongod: None,
             environment: Vec::new(),
         }
@@ -153,7 +156,12 @@ impl Cluster {
     pub async fn start(plan: Plan) -> Result<Self> {
         // Another library may have been first.
         let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
-        let binaries = Binaries::find()?;
+        let own = Binaries::find()?;
+        let logs = own.logs(&plan.name);
+        let binaries = match plan.binaries {
+            Some(directory) => Binaries::in_directory(directory),
+            None => own,
+        };
         let data = tempfile::Builder::new()
             .prefix("certfleet-system-")
             .tempdir()?
@@ -183,7 +191,6 @@ impl Cluster {
             .flat_map(|(name, value)| [name.to_owned(), value])
             .chain(["--json".to_owned()])
             .collect();
-        let logs = binaries.logs(&plan.name);
         let mut launched = Launched::start(&binaries, &data, &logs, &arguments, &plan.environment)?;
         await_start(&data, &logs, &mut launched).await?;
         Ok(Self {

@@ -60,6 +60,11 @@ impl Binaries {
         Ok(Self(directory))
     }
 
+    /// Those of this directory.
+    pub(crate) fn in_directory(directory: PathBuf) -> Self {
+        Self(directory)
+    }
+
     /// Where they are.
     pub fn directory(&self) -> &Path {
         &self.0

@@ -1,5 +1,7 @@
 //! What a drill is, and how one is run.
 
+use std::path::PathBuf;
+
 use anyhow::Result;
 use futures_util::future::BoxFuture;
 
@@ -26,12 +28,14 @@ impl Scale {
 }
 
 /// What a run is given.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct Setting {
     /// How much is done.
     pub scale: Scale,
     /// What chance starts from.
     pub seed: u64,
+    /// Where the programs of a former build are, for the drill that goes from one to the other.
+    pub former: Option<PathBuf>,
 }
 
 macro_rules! drills {
@@ -89,6 +93,8 @@ drills! {
     Leader = "leader" by drills::leader::run,
     /// Each process of each service is restarted in turn, and no request may fail.
     RollingRestart = "rolling-restart" by drills::rolling_restart::run,
+    /// The former build (--former) is replaced by this one, part by part, and no request may fail.
+    Upgrade = "upgrade" by drills::upgrade::run,
     /// A whole zone is gone for a while: one mongod, API replica, worker and scheduler at once.
     Zone = "zone" by drills::zone::run,
     /// The disk of the primary is full for a while. Needs root.

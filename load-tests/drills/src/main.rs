@@ -32,6 +32,9 @@ struct Arguments {
     /// What chance starts from, to repeat a run
     #[arg(long)]
     seed: Option<u64>,
+    /// Where the programs of a former build are, for `upgrade`
+    #[arg(long, value_name = "DIRECTORY")]
+    former: Option<std::path::PathBuf>,
     /// Writes the figures to this file, as JSON
     #[arg(long, value_name = "FILE")]
     json: Option<std::path::PathBuf>,
@@ -74,14 +77,15 @@ fn run(arguments: &Arguments) -> Result<()> {
             Scale::Whole
         },
         seed: arguments.seed.unwrap_or_else(rand::random),
+        former: arguments.former.clone(),
     };
     let mut outcomes = Vec::new();
     for drill in drills {
         eprintln!("{}: {}", drill.name(), drill.about());
         let began = Instant::now();
         let figures = runtime
-            .block_on(drill.run(setting))
-            .with_context(|| failed(drill, setting))?;
+            .block_on(drill.run(setting.clone()))
+            .with_context(|| failed(drill, &setting))?;
         show(drill, &figures, began.elapsed());
         outcomes.push(Outcome {
             drill: drill.name(),
@@ -98,7 +102,7 @@ fn run(arguments: &Arguments) -> Result<()> {
     Ok(())
 }
 
-fn failed(drill: Drill, setting: Setting) -> String {
+fn failed(drill: Drill, setting: &Setting) -> String {
     let short = match setting.scale {
         Scale::Short => " --short",
         Scale::Whole => "",

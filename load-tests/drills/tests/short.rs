@@ -9,6 +9,7 @@ async fn what_is_broken_mends_and_nothing_is_lost() -> Result<()> {
     let setting = Setting {
         scale: Scale::Short,
         seed: rand::random(),
+        former: None,
     };
     for drill in [
         Drill::CrashPoints,
@@ -16,9 +17,10 @@ async fn what_is_broken_mends_and_nothing_is_lost() -> Result<()> {
         Drill::Kills,
         Drill::Revocation,
         Drill::RollingRestart,
+        Drill::Upgrade,
         Drill::Leader,
     ] {
-        let figures = drill.run(setting).await;
+        let figures = drill.run(setting.clone()).await;
         let figures = figures.map_err(|error| {
             error.context(format!(
                 "repeat it with: certfleet-drills {} --short --seed {}",

@@ -41,6 +41,7 @@ pub(crate) async fn run(setting: Setting) -> Result<Figures> {
             // Before there are pairs, whose schedulers would come by the same point.
             let refused = paused_with_a_run_in_hand(ground, setting.scale.of(1, 3)).await?;
             figures.add("runs of a paused leader refused when it woke up", refused);
+            let setting = &setting;
             let drills = (0..pairs).map(|number| async move {
                 let mut pair = Pair::start(ground, number, number < 2).await?;
                 let took = pair.drill(ground, setting).await?;
@@ -196,7 +197,7 @@ impl Pair {
         })
     }
 
-    async fn drill(&mut self, ground: &Ground, setting: Setting) -> Result<Takeovers> {
+    async fn drill(&mut self, ground: &Ground, setting: &Setting) -> Result<Takeovers> {
         let mut took = Takeovers::default();
         for _ in 0..setting.scale.of(1, 5) {
             let leader = self.leader().await?;

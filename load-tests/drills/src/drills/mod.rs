@@ -11,4 +11,5 @@ pub mod primary;
 pub mod revocation;
 pub mod rolling_restart;
 pub mod rotation;
+pub mod upgrade;
 pub mod zone;
