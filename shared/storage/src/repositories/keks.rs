@@ -183,12 +183,12 @@ pub(super) async fn pass_in(
 }
 
 fn all_gates(kek: &KekId, open: bool) -> Unit {
-    let set = if open {
+    // What is there to be searched for is not known of either.
+    let mut set = doc! { "open": open, "emptied": false };
+    if open {
         let opened = doc! { "$add": [{ "$ifNull": ["$opened", 0_i64] }, 1_i64] };
-        doc! { "open": true, "opened": opened, "emptied": false }
-    } else {
-        doc! { "open": false }
-    };
+        set.insert("opened", opened);
+    }
     (0..GATES).fold(Unit::default(), |unit, number| {
         unit.and(Unit::of(Write::Ensure {
             row: Row::new(KEKS, gate(kek, number)),
