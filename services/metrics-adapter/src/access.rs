@@ -13,7 +13,7 @@ use tokio::time::Instant;
 use crate::client_certificates::TrustedNow;
 use crate::front_proxy::Caller;
 use crate::kubernetes::{Attributes, Kubernetes};
-use crate::wire::Refusal;
+use crate::refusal::Refusal;
 
 /// How long it counts what Kubernetes has said of who may what.
 const COUNTS_FOR: Duration = Duration::from_secs(10);

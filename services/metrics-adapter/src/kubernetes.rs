@@ -16,7 +16,7 @@ use zeroize::Zeroizing;
 use crate::front_proxy::Caller;
 
 /// How long the API server may take: whoever asks waits meanwhile.
-const ANSWERS_WITHIN: Duration = Duration::from_millis(900);
+const ANSWERS_WITHIN: Duration = Duration::from_millis(700);
 
 /// Why it did not answer.
 #[derive(Debug, thiserror::Error)]

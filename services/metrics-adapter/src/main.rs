@@ -10,6 +10,7 @@ mod front_proxy;
 mod kubernetes;
 mod metric;
 mod reading;
+mod refusal;
 mod routes;
 mod selector;
 mod start;

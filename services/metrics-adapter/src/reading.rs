@@ -9,12 +9,12 @@ use time::OffsetDateTime;
 use tokio::sync::Mutex;
 use tokio::time::{Instant, timeout};
 
-use crate::wire::Refusal;
+use crate::refusal::Refusal;
 
 /// How old an answer may be. A `HorizontalPodAutoscaler` asks every 15 s.
 const KEPT: Duration = Duration::from_secs(5);
 /// How long the database may take.
-const ANSWERS_WITHIN: Duration = Duration::from_millis(1500);
+const ANSWERS_WITHIN: Duration = Duration::from_millis(900);
 
 /// What waits, by the name of its kind: each kind of this build is there, though none of it waits.
 pub type Queue = BTreeMap<String, Waiting>;

@@ -21,11 +21,12 @@ use crate::access::Access;
 use crate::kubernetes::Attributes;
 use crate::metric::Metric;
 use crate::reading::Readings;
+use crate::refusal::Refusal;
 use crate::selector::Selector;
-use crate::wire::{self, ExternalMetricValueList, Refusal};
+use crate::wire::{self, ExternalMetricValueList};
 
 /// Whoever asks has an answer within this, be it an error.
-const ANSWERS_WITHIN: Duration = Duration::from_millis(1900);
+const ANSWERS_WITHIN: Duration = Duration::from_millis(1700);
 
 /// What the routes have in common.
 #[derive(Clone)]

@@ -8,6 +8,7 @@ mod handlers;
 mod issuer_keys;
 mod issuing;
 mod metrics;
+mod obtained;
 mod recorder;
 mod revoking;
 mod start;

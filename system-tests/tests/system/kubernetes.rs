@@ -257,15 +257,13 @@ async fn a_real_autoscaler_has_as_many_workers_as_the_queue_takes() -> Result<()
     // What is known counts for five seconds.
     sleep(Duration::from_secs(6)).await;
     let metric = format!("{METRICS}/certfleet_queue_depth");
-    let mut soonest = PATIENCE;
     for _ in 0..3 {
         let began = Instant::now();
         let (status, said) = adapter.ask(Some(kubernetes.admin()), &[], &metric).await?;
-        soonest = soonest.min(began.elapsed());
+        let took = began.elapsed();
         ensure!((status, &said["kind"]) == (503, &json!("Status")), "{said}");
+        ensure!(took < Duration::from_secs(2), "it took {took:?}");
     }
-    // Of several, because this machine has other tests to run.
-    ensure!(soonest < Duration::from_secs(2), "it took {soonest:?}");
     until("the autoscaler hears of it", || {
         let path = "/apis/autoscaling/v2/namespaces/pki/horizontalpodautoscalers/certfleet-worker";
         let status = kubernetes.read(path)["status"].to_string();

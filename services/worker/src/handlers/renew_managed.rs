@@ -6,18 +6,14 @@
 
 use std::time::Duration;
 
-use certfleet_acme::CertId;
 use certfleet_audit::{Act, Outcome as AuditOutcome};
 use certfleet_crash_points::{CrashPoint, reach};
 use certfleet_domain::{
-    Advice, Attempt, ChallengeKind, Course, Current, Identifier, Managed, ManagedId, Next,
-    SystemRng, Timestamp, Version, VersionId,
+    Advice, Attempt, ChallengeKind, Course, Identifier, Managed, ManagedId, Next, SystemRng,
+    Timestamp, Version, VersionId,
 };
 use certfleet_jobs::Lease;
-use certfleet_pki::{
-    Signer as _, authority_key_identifier, certificates_from_pem, create_csr, names_of_certificate,
-    serial_of_certificate, spki_of_certificate, validity_of_certificate,
-};
+use certfleet_pki::create_csr;
 use certfleet_secrets::{Purpose, Secret};
 use certfleet_signer::{InternalKey, KeyAlgorithm};
 use certfleet_storage::{CommitError, SecretName, Unit};
@@ -28,6 +24,7 @@ use zeroize::Zeroizing;
 
 use super::{HandlerError, Handlers};
 use crate::budget::{Charged, Exhausted, charge, give_back};
+use crate::obtained::read_chain;
 use crate::upstreams::MemberError;
 
 /// An order is watched for so long before the hand is given to others.
@@ -455,53 +452,4 @@ fn passing(error: &UpstreamError) -> HandlerError {
 fn under_way(managed: &Managed) -> Result<Attempt, HandlerError> {
     let attempt = managed.course.attempt().cloned();
     attempt.ok_or_else(|| HandlerError::Lasting("no renewal is under way".to_owned()))
-}
-
-/// What came, held against what was asked for: a stranger sent it.
-fn read_chain(
-    chain: &str,
-    attempt: &Attempt,
-    key: &InternalKey,
-    names: &[Identifier],
-    now: Timestamp,
-) -> Result<Current, String> {
-    let strange = |error: &dyn std::fmt::Display| format!("what came is no chain: {error}");
-    let ders = certificates_from_pem(chain).map_err(|error| strange(&error))?;
-    let leaf = ders.first().ok_or("what came is an empty chain")?;
-    let (not_before, not_after) = validity_of_certificate(leaf).map_err(|error| strange(&error))?;
-    if not_after <= now {
-        return Err("the certificate that came has expired already".to_owned());
-    }
-    let public_key = spki_of_certificate(leaf).map_err(|error| strange(&error))?;
-    if public_key != key.spki_der() {
-        return Err("the certificate that came is for another key".to_owned());
-    }
-    let its = names_of_certificate(leaf).map_err(|error| strange(&error))?;
-    if its != names {
-        let its: Vec<String> = its.iter().map(ToString::to_string).collect();
-        return Err(format!(
-            "the certificate that came is for {}",
-            its.join(", ")
-        ));
-    }
-    let serial = serial_of_certificate(leaf).map_err(|error| strange(&error))?;
-    let cert_id = authority_key_identifier(leaf).ok().map(|key_identifier| {
-        let serial = serial.clone();
-        CertId {
-            key_identifier,
-            serial,
-        }
-        .to_string()
-    });
-    Ok(Current {
-        version: attempt.version,
-        upstream: attempt.upstream.clone(),
-        cert_id,
-        serial: hex::encode(serial),
-        names: its,
-        not_before,
-        not_after,
-        advice: None,
-        ask_at: now,
-    })
 }
