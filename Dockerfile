@@ -6,7 +6,7 @@
 FROM rust:1-bookworm AS build
 WORKDIR /src
 COPY . .
-RUN cargo build --release --locked -p certfleet -p certfleet-api -p certfleet-worker -p certfleet-scheduler -p certfleet-metrics-adapter
+RUN cargo build --release --locked -p certfleet -p certfleet-api -p certfleet-worker -p certfleet-scheduler -p certfleet-metrics-adapter -p certfleet-agent
 RUN scripts/image-root target/release /image
 
 FROM scratch

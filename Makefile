@@ -7,7 +7,7 @@ SHELL := bash
 .DEFAULT_GOAL := help
 .PHONY: help up test check bench drill toolchain
 
-SERVICES := -p certfleet -p certfleet-api -p certfleet-worker -p certfleet-scheduler
+SERVICES := -p certfleet -p certfleet-api -p certfleet-worker -p certfleet-scheduler -p certfleet-agent
 
 help: ## Show this list
 	grep -E '^[a-z]+:.*## ' Makefile | sort | awk -F ':.*## ' '{ printf "make %-8s %s\n", $$1, $$2 }'

@@ -11,6 +11,7 @@ mod m0008_revocation;
 mod m0009_eab_keys;
 mod m0010_fleet;
 mod m0011_secrets;
+mod m0012_deliveries;
 
 use crate::step::Step;
 
@@ -28,6 +29,7 @@ pub(crate) fn all() -> Vec<Step> {
         m0009_eab_keys::step(),
         m0010_fleet::step(),
         m0011_secrets::step(),
+        m0012_deliveries::step(),
     ]
 }
 
@@ -72,6 +74,7 @@ mod tests {
                 "5f98ada043b022053ce53510b7d5031f5b2fd6b4d73d7d0cad5106b47a2fce69",
                 "2ba17e723f8e27ae746ea9dd22023c33cff07f7f282f3681beee1670d0c9c766",
                 "7faf3576f943afb377f1d3bee3abd4d83f8fe95db687da17a049543c01420690",
+                "9173f70b2c3ec6e30c332a51e17ce0cf5a86bca343f69db235f7758f75a8de35",
             ]
         );
     }

@@ -167,7 +167,7 @@ impl Cluster {
             .tempdir()?
             .keep();
         let mongod = MongodBinary::find(plan.mongod.as_deref(), &tools_directory()).await?;
-        let ports = pick_free_ports(5)?;
+        let ports = pick_free_ports(6)?;
         let port = ports[0];
         let challenges = Ports {
             dns: ports[1],
@@ -181,6 +181,7 @@ impl Cluster {
             ("--scheduler", plan.scheduler.to_string()),
             ("--port", port.to_string()),
             ("--revocation-port", ports[4].to_string()),
+            ("--agents-port", ports[5].to_string()),
             ("--mongod", mongod.path().display().to_string()),
             ("--http01-port", challenges.http01.to_string()),
             ("--tls-alpn-port", challenges.tls_alpn01.to_string()),

@@ -49,6 +49,7 @@ impl Binaries {
             "certfleet-worker",
             "certfleet-scheduler",
             "certfleet-metrics-adapter",
+            "certfleet-agent",
         ];
         for name in needed {
             ensure!(

@@ -43,6 +43,8 @@ impl Outsider {
         let model = format!("/proc/{}", cluster.process(service, 0)?.pid);
         let mut environment = variables(&fs::read(format!("{model}/environ"))?);
         environment.remove(OsStr::new(OWNER_VARIABLE));
+        // The cluster's own replicas hear its agents.
+        environment.remove(OsStr::new("CERTFLEET_AGENTS_LISTEN"));
         let ports = pick_free_ports(2)?;
         let [listen, management] = [ports[0], ports[1]].map(|port| format!("127.0.0.1:{port}"));
         let url = format!("https://localhost:{}", ports[0]);

@@ -7,5 +7,4 @@ pub(crate) mod flow;
 pub(crate) mod http;
 pub(crate) mod jws;
 pub(crate) mod session;
-mod trust;
 mod wire;

@@ -13,6 +13,7 @@ use certfleet_storage::{StorageError, Store, Switches, Vault};
 use time::Duration;
 use tokio::sync::watch;
 use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 
 use crate::error::ApiError;
 use crate::limits::RateLimits;
@@ -73,6 +74,8 @@ pub struct Parts {
     pub metrics: Metrics,
     /// What is switched for the whole cluster.
     pub switches: watch::Receiver<Switches>,
+    /// Ends what waits, when the process is told to stop.
+    pub stopping: CancellationToken,
     /// Where we are reached.
     pub url: ExternalUrl,
     /// Which process this is.

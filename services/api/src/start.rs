@@ -11,10 +11,14 @@ use certfleet_data_kit::{
 };
 use certfleet_domain::{Clock, Identifier, SystemClock};
 use certfleet_service_kit::settings::{Acme, ApiSettings, ListenAddress, TlsMode};
-use certfleet_service_kit::tls::{CertificateFiles, CertificateSlot, server_config};
-use certfleet_service_kit::{Condition, Context, Edge, Importance, Server, bind, probes};
+use certfleet_service_kit::tls::{
+    CertificateFiles, CertificateSlot, server_config, server_config_asking,
+};
+use certfleet_service_kit::{Anybody, Condition, Context, Edge, Importance, Server, bind, probes};
 use certfleet_storage::jobs::JobFeed;
 use certfleet_storage::{Process, Store, Vault};
+use futures_util::future::join_all;
+use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use crate::app::{App, Parts, Policy};
@@ -37,14 +41,7 @@ pub async fn serve(context: Context<ApiSettings>) -> anyhow::Result<()> {
     keep_local_audit(&store, &settings.audit, context.server_id)?;
     let vault = vault(&store, &settings.kek, &settings.pkcs11)?;
     // Bound before anything is waited for: a busy port is told at once.
-    let listener =
-        bind(settings.server.listen, settings.server.reuse_port).context("server.listen")?;
-    let for_relying_parties = match settings.revocation.listen {
-        None => None,
-        Some(ListenAddress(address)) => {
-            Some(bind(address, settings.server.reuse_port).context("revocation.listen")?)
-        }
-    };
+    let listeners = Listeners::bind(settings)?;
     if await_database(&store, &context.health, shutdown)
         .await?
         .is_none()
@@ -55,7 +52,7 @@ pub async fn serve(context: Context<ApiSettings>) -> anyhow::Result<()> {
         return Ok(());
     }
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-    let Some(tls) = tls(&context, &store, &vault, &clock).await? else {
+    let Some(certificate) = certificate(&context, &store, &vault, &clock).await? else {
         return Ok(());
     };
 
@@ -71,6 +68,7 @@ pub async fn serve(context: Context<ApiSettings>) -> anyhow::Result<()> {
             context.metrics.registry(),
         )?,
         metrics: Metrics::register(context.metrics.registry())?,
+        stopping: shutdown.clone(),
         switches: watch_switches(&store, background.clone()).await?,
         url: ExternalUrl::new(settings.server.external_url.as_str()),
         server: context.server_id,
@@ -86,23 +84,7 @@ pub async fn serve(context: Context<ApiSettings>) -> anyhow::Result<()> {
         keks: Some(vault.keks_at_hand(KEK_ANSWERS_WITHIN).await?),
     };
     let registration = register(&store, process).await?;
-    let edge = Edge::new(
-        settings.server.trusted_proxies.clone(),
-        Arc::clone(&context.metrics),
-    );
-    let drain = settings.server.shutdown_timeout;
-    let plain = for_relying_parties.map(|listener| Server {
-        listener,
-        router: edge.clone().wrap(for_strangers().with_state(app.clone())),
-        tls: None,
-        drain,
-    });
-    let server = Server {
-        listener,
-        router: edge.wrap(router(app.clone(), &context)),
-        tls,
-        drain,
-    };
+    let servers = servers(listeners, &app, &context, certificate.as_ref())?;
     check_authority(&app, &context);
     check_authorities(&app.store, &context.health);
     if settings.revocation.url.is_some() {
@@ -111,16 +93,72 @@ pub async fn serve(context: Context<ApiSettings>) -> anyhow::Result<()> {
     tell_totals(&store, &context.metrics);
     check_switches(&app.switches, &context.health);
     context.health.started();
-    let plain = async {
-        match plain {
-            Some(server) => server.run(shutdown.clone()).await,
-            None => 0,
-        }
-    };
-    tokio::join!(server.run(shutdown.clone()), plain);
+    join_all(
+        servers
+            .into_iter()
+            .map(|server| server.run(shutdown.clone())),
+    )
+    .await;
     registration.end().await;
     background.cancel();
     Ok(())
+}
+
+/// Where the API is asked, bound.
+struct Listeners {
+    clients: TcpListener,
+    relying_parties: Option<TcpListener>,
+    agents: Option<TcpListener>,
+}
+
+impl Listeners {
+    fn bind(settings: &ApiSettings) -> anyhow::Result<Self> {
+        let shared = settings.server.reuse_port;
+        let beside = |address: Option<ListenAddress>, name| {
+            let bound = address.map(|ListenAddress(address)| bind(address, shared));
+            bound.transpose().context(name)
+        };
+        Ok(Self {
+            clients: bind(settings.server.listen, shared).context("server.listen")?,
+            relying_parties: beside(settings.revocation.listen, "revocation.listen")?,
+            agents: beside(settings.agents.listen, "agents.listen")?,
+        })
+    }
+}
+
+/// What serves at each of them.
+fn servers(
+    listeners: Listeners,
+    app: &App,
+    context: &Context<ApiSettings>,
+    certificate: Option<&CertificateSlot>,
+) -> anyhow::Result<Vec<Server>> {
+    let settings = &context.settings.server;
+    let edge = Edge::new(
+        settings.trusted_proxies.clone(),
+        Arc::clone(&context.metrics),
+    );
+    let server = |listener, router: Router, tls| Server {
+        listener,
+        router: edge.clone().wrap(router),
+        tls,
+        drain: settings.shutdown_timeout,
+    };
+    let tls = certificate.map(server_config).transpose()?;
+    let mut servers = vec![server(listeners.clients, router(app.clone(), context), tls)];
+    if let Some(listener) = listeners.relying_parties {
+        servers.push(server(
+            listener,
+            for_strangers().with_state(app.clone()),
+            None,
+        ));
+    }
+    if let (Some(listener), Some(slot)) = (listeners.agents, certificate) {
+        let router = routes::agent::router(app).with_state(app.clone());
+        let tls = server_config_asking(slot, Anybody)?;
+        servers.push(server(listener, router, Some(tls)));
+    }
+    Ok(servers)
 }
 
 /// The default authority, as an auxiliary part: others are served without it.
@@ -187,15 +225,13 @@ fn policy(acme: &Acme) -> anyhow::Result<Policy> {
     })
 }
 
-type TlsConfig = Arc<rustls::ServerConfig>;
-
-/// How to speak TLS, if at all. `None` if told to stop before there was a certificate.
-async fn tls(
+/// What to speak TLS with, if at all. `None` if told to stop before there was a certificate.
+async fn certificate(
     context: &Context<ApiSettings>,
     store: &Store,
     vault: &Vault,
     clock: &Arc<dyn Clock>,
-) -> anyhow::Result<Option<Option<TlsConfig>>> {
+) -> anyhow::Result<Option<Option<CertificateSlot>>> {
     let settings = &context.settings;
     let signals = &context.signals;
     let slot = CertificateSlot::default();
@@ -231,7 +267,7 @@ async fn tls(
             tokio::spawn(managed.keep(Arc::clone(clock)));
         }
     }
-    Ok(Some(Some(server_config(&slot)?)))
+    Ok(Some(Some(slot)))
 }
 
 /// The names under which clients reach the API.

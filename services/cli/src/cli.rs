@@ -6,8 +6,8 @@ use clap::{Parser, Subcommand};
 use clap_complete::Shell;
 
 use crate::commands::{
-    audit, backup, ca, cert, config, crl, db, dr, eab, inspect, jobs, kek, limits, maintenance,
-    rollout, upstream,
+    agent, audit, backup, ca, cert, config, crl, db, dr, eab, inspect, jobs, kek, limits,
+    maintenance, plan, rollout, target, upstream,
 };
 use crate::up::UpArgs;
 
@@ -75,6 +75,12 @@ pub enum Command {
     /// Keep certificates renewed, look at them, take them out; revoke certificates of your own authority.
     #[command(subcommand)]
     Cert(cert::CertCommand),
+    /// Say where certificates are delivered to.
+    #[command(subcommand)]
+    Target(target::TargetCommand),
+    /// Invite the agents of hosts, and look at them.
+    #[command(subcommand)]
+    Agent(agent::AgentCommand),
     /// Have the lists of what is revoked signed anew.
     #[command(subcommand)]
     Crl(crl::CrlCommand),
@@ -102,6 +108,8 @@ pub enum Command {
     /// Look at names that are paused because their validations kept failing, and lift that.
     #[command(subcommand)]
     Limits(limits::LimitsCommand),
+    /// Calculate what a fleet costs its authority per hour, and how long replacing all of it would take.
+    Plan(plan::PlanArgs),
     /// Take no new orders for a while.
     #[command(subcommand)]
     Maintenance(maintenance::MaintenanceCommand),

@@ -13,7 +13,7 @@ use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
 use crate::access::Access;
-use crate::client_certificates::ClientCertificates;
+use crate::client_certificates::ByTrusted;
 use crate::front_proxy::Trusted;
 use crate::kubernetes::Kubernetes;
 use crate::reading::Readings;
@@ -78,11 +78,10 @@ pub async fn serve(context: Context<AdapterSettings>) -> anyhow::Result<()> {
         readings: Arc::new(Readings::of(store)),
     };
     let edge = Edge::new(Networks::default(), Arc::clone(&context.metrics));
-    let clients = Arc::new(ClientCertificates::new(trusted));
     let server = Server {
         listener,
         router: edge.wrap(router(app)),
-        tls: Some(server_config_asking(&slot, clients)?),
+        tls: Some(server_config_asking(&slot, ByTrusted(trusted))?),
         drain: DRAIN,
     };
     context.health.started();

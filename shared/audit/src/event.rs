@@ -85,6 +85,20 @@ acts! {
     RenewManaged = "managed.renew",
     /// Its key was given out.
     ExportManaged = "managed.export",
+    /// A host's agent was invited.
+    InviteAgent = "agent.invite",
+    /// It has come, and is known by its certificate from now on.
+    EnrolAgent = "agent.enrol",
+    /// It shows another certificate from now on.
+    RenewAgent = "agent.renew",
+    /// A place to deliver to was added.
+    CreateTarget = "target.create",
+    /// A certificate is to be delivered to a target.
+    CreatePlacement = "placement.create",
+    /// Its key was handed to the host's agent.
+    HandOutKey = "placement.hand-out",
+    /// The host has it now, or could not take it.
+    DeliverCertificate = "placement.deliver",
     /// A maintenance began: no new orders.
     BeginMaintenance = "maintenance.begin",
     /// It ended.
@@ -122,6 +136,8 @@ pub enum Actor {
     Key(String),
     /// A person at the command line, by the name the system has for them.
     Operator(String),
+    /// A host's agent, by its certificate.
+    Agent(String),
     /// A service, by itself.
     Service(&'static str),
 }
@@ -132,6 +148,7 @@ impl fmt::Display for Actor {
             Self::Account(id) => write!(f, "account/{id}"),
             Self::Key(thumbprint) => write!(f, "key/{thumbprint}"),
             Self::Operator(name) => write!(f, "operator/{name}"),
+            Self::Agent(name) => write!(f, "agent/{name}"),
             Self::Service(name) => write!(f, "service/{name}"),
         }
     }

@@ -4,10 +4,10 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::authority::AuthorityName;
 use crate::clock::Timestamp;
 use crate::identifier::DnsName;
 use crate::ids::{AccountId, EabKeyId};
+use crate::names::AuthorityName;
 use crate::problem::ProblemKind;
 use crate::transition::InvalidTransition;
 

@@ -2,11 +2,11 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::authority::AuthorityName;
 use crate::challenge::{Challenge, ChallengeState};
 use crate::clock::Timestamp;
 use crate::identifier::Identifier;
 use crate::ids::{AccountId, AuthorizationId, ChallengeId};
+use crate::names::AuthorityName;
 use crate::problem::Problem;
 use crate::transition::InvalidTransition;
 

@@ -6,10 +6,10 @@ use std::str::FromStr;
 use rand::RngCore;
 use serde::{Deserialize, Serialize};
 
-use crate::authority::{AuthorityName, ProfileName};
 use crate::clock::Timestamp;
 use crate::identifier::Identifier;
 use crate::ids::{AccountId, CertificateId, IssuerId, OrderId};
+use crate::names::{AuthorityName, ProfileName};
 use crate::transition::InvalidTransition;
 
 /// A serial number: 128 random bits behind a first byte that keeps it positive and of constant length, 17 octets

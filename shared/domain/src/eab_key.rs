@@ -1,8 +1,8 @@
 //! External account binding (RFC 8555 §7.3.4): a key that an administrator gives to whoever is to have an account.
 
-use crate::authority::AuthorityName;
 use crate::clock::Timestamp;
 use crate::ids::EabKeyId;
+use crate::names::AuthorityName;
 use crate::transition::InvalidTransition;
 
 /// The public half of a key that binds accounts. The key itself lies sealed, elsewhere.

@@ -102,6 +102,11 @@ id!(
     "a certificate version's"
 );
 id!(
+    /// A managed certificate at a target.
+    PlacementId,
+    "a placement's"
+);
+id!(
     /// An ACME account.
     AccountId,
     "an account"

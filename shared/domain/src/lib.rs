@@ -12,11 +12,13 @@ mod challenge;
 mod clock;
 mod crl;
 mod crl_shard;
+mod delivery;
 mod eab_key;
 mod fleet;
 mod identifier;
 mod ids;
 mod limits;
+mod names;
 mod ocsp;
 mod order;
 mod pkcs11_uri;
@@ -27,7 +29,7 @@ mod trace_parent;
 mod transition;
 
 pub use account::{Account, AccountStatus, Contact, InvalidContact};
-pub use authority::{Authority, AuthorityName, Issuer, ProfileName, Replacement, UpstreamName};
+pub use authority::{Authority, Issuer, Replacement};
 pub use authorization::{Authorization, AuthorizationState, AuthorizationStatus};
 pub use certificate::{
     Certificate, CertificateOrigin, CertificateState, Revocation, RevocationReason, Serial,
@@ -36,18 +38,26 @@ pub use challenge::{Challenge, ChallengeKind, ChallengeState, Token};
 pub use clock::{Clock, ManualClock, SystemClock, SystemRng, Timestamp};
 pub use crl::Crl;
 pub use crl_shard::{CrlShard, NoSuchShard};
+pub use delivery::{
+    Agent, AgentCertificate, AgentState, CannotEnrol, Endpoint, FileContent, Fingerprint,
+    Gathering, InvalidTarget, PathPattern, Placed, Placement, Slot, Target, TargetFile,
+    TokenDigest, gather,
+};
 pub use eab_key::{CannotBind, EabKey, EabKeyState};
 pub use fleet::{
-    Advice, Attempt, Budget, Course, Current, Managed, Next, Reason, Setback, Upstream,
-    UpstreamBinding, Version,
+    Advice, Attempt, Budget, Capacity, Course, Current, Managed, Need, Next, Reason, Setback,
+    Upstream, UpstreamBinding, Version, Workload,
 };
 pub use identifier::{DnsName, Identifier, InvalidIdentifier};
 pub use ids::{
     AccountId, AuthorizationId, CertificateId, ChallengeId, EabKeyId, EventId, InvalidId, IssuerId,
-    LeaseToken, ManagedId, OrderId, ServerId, VersionId,
+    LeaseToken, ManagedId, OrderId, PlacementId, ServerId, VersionId,
 };
 pub use limits::{
     AttemptTerms, Charge, InvalidRate, Limit, LimitKey, Rate, Verdict, registered_domain,
+};
+pub use names::{
+    AgentName, AuthorityName, CommandName, InvalidName, ProfileName, TargetName, UpstreamName,
 };
 pub use ocsp::{CertIdHash, OcspResponse};
 pub use order::{Order, OrderState, OrderStatus, Replaced};

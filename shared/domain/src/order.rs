@@ -2,11 +2,11 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::authority::{AuthorityName, ProfileName};
 use crate::authorization::{Authorization, AuthorizationStatus};
 use crate::clock::Timestamp;
 use crate::identifier::Identifier;
 use crate::ids::{AccountId, AuthorizationId, CertificateId, OrderId};
+use crate::names::{AuthorityName, ProfileName};
 use crate::problem::Problem;
 use crate::transition::InvalidTransition;
 

@@ -3,8 +3,8 @@
 use serde::{Deserialize, Serialize};
 use time::Duration;
 
-use crate::authority::ProfileName;
 use crate::clock::Timestamp;
+use crate::names::ProfileName;
 
 /// What the key of a certificate may be used for, in TLS.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]

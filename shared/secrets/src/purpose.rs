@@ -25,6 +25,8 @@ pub enum Purpose {
     RequestCertificate,
     /// The same key, for whoever is to serve with it.
     Export,
+    /// The same key, for the host that it is delivered to.
+    Deliver,
     /// The key that nonces are made and checked with.
     MintNonces,
     /// The key that the audit trail is signed with.
@@ -51,6 +53,7 @@ impl Purpose {
             Self::JoinUpstream => "join-upstream",
             Self::RequestCertificate => "request-certificate",
             Self::Export => "export",
+            Self::Deliver => "deliver",
             Self::MintNonces => "mint-nonces",
             Self::SignCheckpoint => "sign-checkpoint",
             Self::SignReport => "sign-report",

@@ -7,6 +7,7 @@
 //! Nothing here knows the database: what can be ill registers a [`Check`] with [`Health`].
 
 mod cli;
+mod client_certificates;
 mod client_ip;
 mod connection;
 pub mod edge;
@@ -25,6 +26,7 @@ pub mod telemetry;
 pub mod tls;
 mod traces;
 
+pub use client_certificates::{Anybody, Believe};
 pub use client_ip::{ClientIp, client_ip};
 pub use edge::Edge;
 pub use health::{Check, CheckFuture, Condition, Health, Importance, Report, Status};

@@ -20,6 +20,8 @@ use rustls::sign::CertifiedKey;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
+use crate::client_certificates::{Believe, ClientCertificates};
+
 /// How often certificate files are looked at.
 const LOOK: Duration = Duration::from_secs(10);
 
@@ -134,16 +136,15 @@ fn config(
     Ok(Arc::new(config))
 }
 
-/// The same, asking clients for a certificate, which this verifier looks at. Handlers find the chain in
-/// [`PeerCertificates`].
+/// The same, asking clients for a certificate. Handlers find the chain in [`PeerCertificates`].
 pub fn server_config_asking(
     slot: &CertificateSlot,
-    clients: Arc<dyn ClientCertVerifier>,
+    whom: impl Believe,
 ) -> Result<Arc<ServerConfig>, TlsError> {
-    config(slot, Some(clients))
+    config(slot, Some(Arc::new(ClientCertificates::new(whom))))
 }
 
-/// The chain that a client has shown, and that was verified; its own certificate first.
+/// The chain that a client has shown, whose key it has, and that is [believed](Believe); its own certificate first.
 #[derive(Debug, Clone)]
 pub struct PeerCertificates(Arc<[CertificateDer<'static>]>);
 

@@ -44,6 +44,14 @@ pub const MANAGED: &str = "managed_certificates";
 pub const VERSIONS: &str = "managed_versions";
 /// What authorities that validate names of the fleet by http-01 are to find.
 pub const CHALLENGE_ANSWERS: &str = "challenge_answers";
+/// Hosts' agents.
+pub const AGENTS: &str = "agents";
+/// When each was heard of last.
+pub const AGENT_SIGHTINGS: &str = "agent_sightings";
+/// Places that certificates of the fleet are delivered to.
+pub const TARGETS: &str = "targets";
+/// Which certificate is to be at which target, and which version is there.
+pub const PLACEMENTS: &str = "placements";
 /// Which KEK secrets are sealed under.
 pub const KEKS: &str = "keks";
 /// What people have switched for the whole cluster.
@@ -80,6 +88,10 @@ pub const ALL: &[&str] = &[
     MANAGED,
     VERSIONS,
     CHALLENGE_ANSWERS,
+    AGENTS,
+    AGENT_SIGHTINGS,
+    TARGETS,
+    PLACEMENTS,
     CRLS,
     OCSP_RESPONSES,
     SWITCHES,

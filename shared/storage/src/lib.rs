@@ -44,9 +44,9 @@ pub use metrics::Metrics;
 pub use pool::{Pool, PoolState};
 pub use processes::{Process, Processes, Seen};
 pub use repositories::{
-    Accounts, Authorities, AuthorityHealth, Authorizations, Certificates, Crls, EabKeys, Fleet,
-    Keks, NonceSpent, Nonces, OcspResponses, Orders, OrdersPage, SealedSecrets, Sealing, Selection,
-    WantedManaged,
+    Accounts, Authorities, AuthorityHealth, Authorizations, Certificates, Crls, Deliveries,
+    EabKeys, Fleet, Keks, NonceSpent, Nonces, OcspResponses, Orders, OrdersPage, SealedSecrets,
+    Sealing, Selection, Sighting, WantedManaged,
 };
 pub use retention::{Keep, Removed, Retention};
 pub use rewrap::Rewrapped;

@@ -16,8 +16,8 @@ use crate::metrics::Metrics;
 use crate::pool::Pool;
 use crate::processes::Processes;
 use crate::repositories::{
-    Accounts, Authorities, Authorizations, Certificates, Crls, EabKeys, Fleet, Keks, Nonces,
-    OcspResponses, Orders, SealedSecrets,
+    Accounts, Authorities, Authorizations, Certificates, Crls, Deliveries, EabKeys, Fleet, Keks,
+    Nonces, OcspResponses, Orders, SealedSecrets,
 };
 use crate::retention::Retention;
 use crate::switches::SwitchBoard;
@@ -37,6 +37,8 @@ pub struct Store {
     pub eab_keys: EabKeys,
     /// The fleet.
     pub fleet: Fleet,
+    /// Where its certificates go.
+    pub deliveries: Deliveries,
     /// ACME orders.
     pub orders: Orders,
     /// ACME authorizations.
@@ -86,6 +88,7 @@ impl Store {
             accounts: Accounts::new(&database),
             eab_keys: EabKeys::new(&database),
             fleet: Fleet::new(&database),
+            deliveries: Deliveries::new(&database),
             orders: Orders::new(&database),
             authorizations: Authorizations::new(&database),
             certificates: Certificates::new(&database),

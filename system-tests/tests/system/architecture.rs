@@ -18,6 +18,8 @@ const SHARED: &[(&str, &[&str])] = &[
     ("audit", &["domain"]),
     ("pki", &["domain"]),
     ("outgoing", &[]),
+    ("agent-protocol", &["domain"]),
+    ("tls-probe", &[]),
     ("pkcs11", &["domain", "secrets"]),
     ("kek", &["outgoing", "pkcs11", "secrets"]),
     ("signer", &["domain", "pkcs11", "pki"]),

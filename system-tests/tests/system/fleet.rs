@@ -193,9 +193,7 @@ impl OwnAuthority {
             .await?;
         let name = fresh_name("own");
         cluster.answers().add_address(&name, OWN_ADDRESS.into());
-        let root = ["--root", text(cluster.root())?];
-        let add = ["upstream", "add", "own", "--directory", cluster.directory()];
-        fleet.certfleet(&[&add[..], &root].concat())?;
+        // `certfleet up` has added it to the fleet.
         let id = fleet.add_from("own", &[&name])?;
         fleet.versions(&id, 1).await?;
         // What the authority suggests is asked at once.

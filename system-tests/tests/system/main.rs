@@ -13,6 +13,7 @@ mod authorities;
 mod backup;
 mod chart;
 mod clients;
+mod deliveries;
 mod draining;
 mod eab;
 mod fairness;

@@ -13,12 +13,13 @@ use certfleet_system_tests::{Binaries, Cluster};
 
 use crate::support::{refused, succeeded};
 
-const PROGRAMS: [&str; 5] = [
+const PROGRAMS: [&str; 6] = [
     "certfleet",
     "certfleet-api",
     "certfleet-worker",
     "certfleet-scheduler",
     "certfleet-metrics-adapter",
+    "certfleet-agent",
 ];
 /// Makes the root one that cannot be written to but for its state, goes there, and is nobody from then on.
 const IN_THE_IMAGE: &str = r#"

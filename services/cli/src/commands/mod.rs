@@ -1,5 +1,6 @@
 //! The commands, one file each.
 
+pub mod agent;
 pub mod audit;
 pub mod backup;
 pub mod ca;
@@ -16,7 +17,9 @@ pub mod jobs;
 pub mod kek;
 pub mod limits;
 pub mod maintenance;
+pub mod plan;
 pub mod rollout;
+pub mod target;
 pub mod upstream;
 
 use certfleet_domain::Timestamp;
@@ -35,6 +38,8 @@ pub async fn run(cli: Cli) -> Result<(), Failure> {
         Command::Up(args) => up::run(args, config, out).await,
         Command::Config(config::ConfigCommand::Validate) => config::validate(config, out),
         Command::Db(command) => db::run(command, config, out).await,
+        Command::Agent(command) => agent::run(command, config, out).await,
+        Command::Target(command) => target::run(command, config, out).await,
         Command::Ca(command) => ca::run(command, config, out).await,
         Command::Backup(command) => backup::run(command, config, out).await,
         Command::Rollout(command) => rollout::run(command, config, out).await,
@@ -48,6 +53,7 @@ pub async fn run(cli: Cli) -> Result<(), Failure> {
         Command::Audit(command) => audit::run(command, config, out).await,
         Command::Kek(command) => kek::run(command, config, out).await,
         Command::Limits(command) => limits::run(command, config, out).await,
+        Command::Plan(args) => plan::run(args, config, out).await,
         Command::Maintenance(command) => maintenance::run(command, config, out).await,
         Command::Upstream(command) => upstream::run(command, config, out).await,
         Command::Completion { shell } => completion::print(shell),

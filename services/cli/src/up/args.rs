@@ -63,6 +63,11 @@ pub struct UpArgs {
     #[arg(long, value_name = "PORT", value_parser = clap::value_parser!(u16).range(1..))]
     pub revocation_port: Option<u16>,
 
+    /// The port on 127.0.0.1 at which hosts' agents are heard. Without it: the one after that, or a free port if that one is
+    /// taken.
+    #[arg(long, value_name = "PORT", value_parser = clap::value_parser!(u16).range(1..))]
+    pub agents_port: Option<u16>,
+
     /// A DNS server for validation, such as 127.0.0.1:5353; may be given several times. Without it: the system's.
     #[arg(long, value_name = "ADDRESS")]
     pub resolver: Vec<ResolverAddress>,

@@ -246,6 +246,7 @@ impl Drill<'_> {
             http01_port: Some(free_port()?),
             tls_alpn_port: Some(free_port()?),
             revocation_port: Some(free_port()?),
+            agents_port: Some(free_port()?),
             resolver: Vec::new(),
             data: self.scratch.to_owned(),
         })

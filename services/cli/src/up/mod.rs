@@ -9,6 +9,7 @@ mod authority;
 mod database;
 mod demonstrate;
 mod drill;
+mod fleet;
 mod kek;
 mod operator;
 mod ports;

@@ -40,12 +40,16 @@ pub fn write_settings(
 }
 
 fn text(settings: &CliSettings, api: &str) -> String {
+    let agents = settings.agents.url.as_ref();
+    let agents = agents.map_or_else(String::new, |url| {
+        format!("agents:\n  url: {}\n", quoted(url.as_str()))
+    });
     let kek = settings.kek.file.as_deref().unwrap_or(Path::new(""));
     format!(
         "# How to reach the cluster of this directory, written by `certfleet up`:\n\
          #   certfleet --config certfleet.yaml ca list\n\
          database:\n  uri: {}\n  name: {}\nkek:\n  file: {}\nacme:\n  default_authority: {}\n\
-         server:\n  external_url: {}\n",
+         server:\n  external_url: {}\n{agents}",
         quoted(settings.database.uri.expose()),
         quoted(&settings.database.name),
         quoted(&kek.to_string_lossy()),

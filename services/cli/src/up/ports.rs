@@ -21,6 +21,8 @@ pub struct Ports {
     pub api: SocketAddr,
     /// Where relying parties ask about revoked certificates.
     pub revocation: SocketAddr,
+    /// Where hosts' agents are heard.
+    pub agents: SocketAddr,
     /// Where http-01 challenges are looked for.
     pub http01: u16,
     /// Where tls-alpn-01 challenges are looked for.
@@ -45,8 +47,19 @@ impl Ports {
         let api = loopback(args.port);
         require_free(api, "the API")?;
         // Held until the others are chosen.
-        let (revocation, _held) = for_relying_parties(args).await?;
-        let http01 = Choice::make(args.http01_port, HTTP).await?;
+        let (revocation, _held) =
+            beside(args, args.revocation_port, args.port, "relying parties").await?;
+        let (agents, _held_too) =
+            beside(args, args.agents_port, revocation.port(), "agents").await?;
+        // Where the API itself answers, for the fleet, this program cannot.
+        let http01 = if args.http01_port == Some(revocation.port()) {
+            Choice {
+                port: revocation.port(),
+                listener: None,
+            }
+        } else {
+            Choice::make(args.http01_port, HTTP).await?
+        };
         if let Some(listener) = http01.listener {
             let tls_alpn = match args.tls_alpn_port {
                 Some(port) => port,
@@ -55,6 +68,7 @@ impl Ports {
             return Ok(Self {
                 api,
                 revocation,
+                agents,
                 http01: http01.port,
                 tls_alpn,
                 answer: Answer::Http01(listener),
@@ -72,6 +86,7 @@ impl Ports {
         Ok(Self {
             api,
             revocation,
+            agents,
             http01: http01.port,
             tls_alpn: tls_alpn.port,
             answer: Answer::TlsAlpn01(listener),
@@ -80,16 +95,28 @@ impl Ports {
     }
 }
 
-/// The port that is asked for, or the one after the API's, if it is free; it is the API's to listen at.
-async fn for_relying_parties(args: &UpArgs) -> Result<(SocketAddr, Option<TcpListener>), Failure> {
-    if let Some(port) = args.revocation_port {
-        require_free(loopback(port), "relying parties")?;
+/// The port that is asked for, or the one after `before`, if it is free; it is the API's to listen at.
+async fn beside(
+    args: &UpArgs,
+    asked: Option<u16>,
+    before: u16,
+    whose: &'static str,
+) -> Result<(SocketAddr, Option<TcpListener>), Failure> {
+    if let Some(port) = asked {
+        require_free(loopback(port), whose)?;
         return Ok((loopback(port), None));
     }
-    let next = args.port.checked_add(1).unwrap_or(PORT + 1);
+    let next = before.checked_add(1).unwrap_or(PORT + 1);
     let resolvers = args.resolver.iter().map(|resolver| resolver.0.port());
-    let challenges = args.http01_port.into_iter().chain(args.tls_alpn_port);
-    let wished = if challenges.chain(resolvers).any(|other| other == next) {
+    let others = [
+        Some(args.port),
+        args.revocation_port,
+        args.agents_port,
+        args.http01_port,
+        args.tls_alpn_port,
+    ];
+    let others = others.into_iter().flatten();
+    let wished = if others.chain(resolvers).any(|other| other == next) {
         free_port()?
     } else {
         next

@@ -48,6 +48,11 @@ impl Shared {
                 "CERTFLEET_REVOCATION_URL",
                 format!("http://{}", ports.revocation),
             ),
+            ("CERTFLEET_AGENTS_LISTEN", ports.agents.to_string()),
+            (
+                "CERTFLEET_AGENTS_URL",
+                format!("https://localhost:{}", ports.agents.port()),
+            ),
             ("CERTFLEET_AUDIT_PUBLISH", "true".to_owned()),
             ("CERTFLEET_TLS_MODE", "managed".to_owned()),
             ("CERTFLEET_TLS_NAMES", "127.0.0.1,::1".to_owned()),

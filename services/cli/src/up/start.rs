@@ -15,7 +15,7 @@ use super::programs::Programs;
 use super::progress::Progress;
 use super::settings::Shared;
 use super::summary::Ready;
-use super::{LEFTOVERS_WITHIN, authority, database, kek, operator, services};
+use super::{LEFTOVERS_WITHIN, authority, database, fleet, kek, operator, services};
 use crate::failure::Failure;
 
 /// Starts everything.
@@ -66,6 +66,8 @@ pub async fn start(
     };
     let shown = demonstrate(&endpoints.directory, &endpoints.root, &ports.answer);
     let certificate = progress.step("certificate", shown).await?;
+    let own = fleet::ensure_own(&store, &endpoints.directory, &endpoints.root);
+    progress.step("fleet", own).await?;
     let chain = directory.join("certificate.pem");
     operator::write(&chain, &certificate.chain, 0o644)?;
     let config = operator::write_settings(&directory, &settings, &shared.api_url)?;
@@ -78,6 +80,7 @@ pub async fn start(
         config,
         chain,
         revocation: format!("http://{}", ports.revocation),
+        agents: format!("https://localhost:{}", ports.agents.port()),
         http01_port: ports.http01,
         tls_alpn_port: ports.tls_alpn,
         certificate,

@@ -23,6 +23,8 @@ pub struct Ready {
     pub chain: PathBuf,
     /// Where CRLs, OCSP answers and issuers' certificates are had.
     pub revocation: String,
+    /// Where hosts' agents are heard.
+    pub agents: String,
     /// Where http-01 challenges are looked for.
     pub http01_port: u16,
     /// Where tls-alpn-01 challenges are looked for.
@@ -59,6 +61,7 @@ impl Ready {
             ("root", shown(&self.endpoints.root)),
             ("cluster", shown(&self.cluster)),
             ("revocation", self.revocation.clone()),
+            ("agents", self.agents.clone()),
             ("http-01", format!("port {}", self.http01_port)),
             ("tls-alpn-01", format!("port {}", self.tls_alpn_port)),
         ]);

@@ -382,11 +382,17 @@ impl Handlers {
                 current.serial, attempt.upstream, attempt.reason
             ),
         );
-        let kept = self
+        let mut kept = self
             .store
             .fleet
             .insert_version(&version)?
             .recording(&event)?;
+        // Wherever it goes, this one is wanted there from now on.
+        let deliveries = &self.store.deliveries;
+        for placement in deliveries.placements_of(managed.id).await? {
+            let wanted = placement.want(version.id, now);
+            kept = kept.and(deliveries.update_placement(&wanted)?);
+        }
         Ok(Step::Over(Box::new(managed.obtained(current, now)?), kept))
     }
 

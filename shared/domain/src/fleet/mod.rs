@@ -4,6 +4,7 @@
 //! Whoever carries it out asks, does, and writes what came of it.
 
 mod budget;
+mod capacity;
 mod course;
 mod managed;
 mod reason;
@@ -13,6 +14,7 @@ mod tests;
 mod upstream;
 
 pub use budget::Budget;
+pub use capacity::{Capacity, Need, Workload};
 pub use course::{Attempt, Course};
 pub use managed::{Managed, Next};
 pub use reason::Reason;

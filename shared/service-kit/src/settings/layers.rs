@@ -9,9 +9,10 @@ use super::text::FromText;
 use super::{environment, file};
 
 /// The sections there are.
-pub(super) const SECTIONS: [&str; 18] = [
+pub(super) const SECTIONS: [&str; 19] = [
     "acme",
     "adapter",
+    "agents",
     "audit",
     "database",
     "kek",

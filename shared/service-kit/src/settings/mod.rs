@@ -11,6 +11,7 @@
 
 mod acme;
 mod adapter;
+mod agents;
 mod audit;
 mod database;
 mod de;
@@ -43,6 +44,7 @@ mod worker;
 
 pub use acme::Acme;
 pub use adapter::Adapter;
+pub use agents::Agents;
 pub use audit::Audit;
 pub use database::Database;
 pub use fault::{Fault, SettingsError};

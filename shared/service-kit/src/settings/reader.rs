@@ -10,8 +10,8 @@ use super::fault::{Fault, SettingsError};
 use super::layers::{Entries, Given, Layers, Source};
 use super::section::Section;
 use super::{
-    Acme, Audit, Database, Kek, Limits, Log, Management, Revocation, Scheduler, Server, Siem,
-    State, Telemetry, Tls, Validation, Worker, de, server,
+    Acme, Agents, Audit, Database, Kek, Limits, Log, Management, Revocation, Scheduler, Server,
+    Siem, State, Telemetry, Tls, Validation, Worker, de, server,
 };
 
 /// Gives a service its sections, and gathers what is wrong.
@@ -85,6 +85,11 @@ impl Reader {
         Some(kek)
     }
 
+    /// What is wrong with sections that are right each by itself.
+    pub fn complain(&mut self, why: &str) {
+        self.faults.push(Fault::Wrong(why.to_owned()));
+    }
+
     fn parse<T: Section>(&self) -> Result<T, Fault> {
         let none = Entries::new();
         let entries = self.layers.section(T::NAME).unwrap_or(&none);
@@ -102,6 +107,7 @@ impl Reader {
 
     fn check_the_rest(&mut self) {
         self.check_only::<Acme>();
+        self.check_only::<Agents>();
         self.check_only::<Audit>();
         self.check_only::<Database>();
         self.check_only::<Kek>();

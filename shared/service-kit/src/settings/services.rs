@@ -2,8 +2,8 @@
 
 use super::reader::{Reader, ServiceSettings};
 use super::{
-    Acme, Adapter, Audit, Database, Kek, Limits, Log, Management, Pkcs11, Revocation, Scheduler,
-    Server, Siem, State, Telemetry, Tls, Validation, Worker,
+    Acme, Adapter, Agents, Audit, Database, Kek, Limits, Log, Management, Pkcs11, Revocation,
+    Scheduler, Server, Siem, State, Telemetry, Tls, TlsMode, Validation, Worker,
 };
 
 /// What every long-running service has.
@@ -88,16 +88,29 @@ pub struct ApiSettings {
     pub revocation: Revocation,
     /// Whether the audit trail's checkpoints are given out.
     pub audit: Audit,
+    /// Where hosts' agents are heard.
+    pub agents: Agents,
 }
 
 impl ServiceSettings for ApiSettings {
     fn read(reader: &mut Reader) -> Option<Self> {
         let base = Base::read(reader);
-        let (server, tls) = (reader.section(), reader.section());
+        let server = reader.section();
+        let tls: Option<Tls> = reader.section();
         let (database, kek, acme) = (reader.section(), reader.kek(), reader.section());
         let pkcs11 = reader.section();
         let (limits, revocation) = (reader.section(), reader.section());
         let audit = reader.section();
+        let agents: Option<Agents> = reader.section();
+        let hears_agents = agents
+            .as_ref()
+            .is_some_and(|agents| agents.listen.is_some());
+        let is_plain = |tls: &Tls| tls.mode == TlsMode::Off;
+        if hears_agents && tls.as_ref().is_some_and(is_plain) {
+            reader.complain(
+                "agents.listen is given, but tls.mode is off: agents are known by their certificates, so that the API has to speak TLS itself",
+            );
+        }
         Some(Self {
             base: base?,
             server: server?,
@@ -109,6 +122,7 @@ impl ServiceSettings for ApiSettings {
             limits: limits?,
             revocation: revocation?,
             audit: audit?,
+            agents: agents?,
         })
     }
 }
@@ -229,13 +243,15 @@ pub struct CliSettings {
     pub pkcs11: Pkcs11,
     /// The default authority.
     pub acme: Acme,
+    /// What invitations of agents say.
+    pub agents: Agents,
 }
 
 impl ServiceSettings for CliSettings {
     fn read(reader: &mut Reader) -> Option<Self> {
         let (log, state) = (reader.section(), reader.section());
         let (database, kek, acme) = (reader.section(), reader.section(), reader.section());
-        let pkcs11 = reader.section();
+        let (pkcs11, agents) = (reader.section(), reader.section());
         Some(Self {
             log: log?,
             state: state?,
@@ -243,6 +259,7 @@ impl ServiceSettings for CliSettings {
             kek: kek?,
             pkcs11: pkcs11?,
             acme: acme?,
+            agents: agents?,
         })
     }
 }

@@ -5,6 +5,7 @@ mod authority;
 mod authorization;
 mod certificate;
 mod crl;
+mod delivery;
 mod eab_key;
 mod managed;
 mod ocsp_response;

@@ -127,6 +127,12 @@ impl Fleet {
         find_one(&self.versions, by_id(&id)).await
     }
 
+    /// Those of these ids that there are.
+    pub async fn versions(&self, ids: &[VersionId]) -> Result<Vec<Version>, StorageError> {
+        let ids: Vec<String> = ids.iter().map(ToString::to_string).collect();
+        find_many(&self.versions, doc! { "_id": { "$in": ids } }).await
+    }
+
     /// The certificates that a managed one has had, the oldest first.
     pub async fn versions_of(&self, managed: ManagedId) -> Result<Vec<Version>, StorageError> {
         let its = doc! { "managed": managed.to_string() };

@@ -4,6 +4,7 @@
 
 mod audit;
 mod corruption;
+mod deliveries;
 mod desk;
 mod entities;
 mod faults;

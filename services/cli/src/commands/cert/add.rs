@@ -5,12 +5,13 @@ use std::collections::BTreeSet;
 use certfleet_audit::Act;
 use certfleet_domain::{
     Clock as _, Identifier, MAX_IDENTIFIERS, Managed, ManagedId, SystemClock, SystemRng,
-    UpstreamName,
+    TargetName, UpstreamName,
 };
 use certfleet_jobs::Job;
 use certfleet_storage::{CommitError, Store};
 use clap::Args;
 
+use super::place::{find_targets, place, taken};
 use super::view::ManagedView;
 use crate::failure::Failure;
 use crate::operator::Operator;
@@ -26,6 +27,9 @@ pub struct AddArgs {
     /// times.
     #[arg(long = "upstream", value_name = "NAME", required = true)]
     upstreams: Vec<UpstreamName>,
+    /// Where to deliver it, each time that it is renewed, called by the first of the names; may be given several times.
+    #[arg(long = "target", value_name = "NAME")]
+    targets: Vec<TargetName>,
 }
 
 /// Adds it.
@@ -50,6 +54,9 @@ pub async fn run(store: &Store, args: &AddArgs, out: Output) -> Result<(), Failu
             return Err(Failure::not_found("authority in the fleet called", name));
         }
     }
+    let targets = find_targets(store, &args.targets).await?;
+    let called = args.names.first().cloned();
+    let called = called.ok_or_else(|| Failure::Invalid("a name is due".to_owned()))?;
     let now = SystemClock.now();
     let id = ManagedId::generate(&SystemClock, &mut SystemRng);
     let names = names.into_iter().collect();
@@ -62,13 +69,18 @@ pub async fn run(store: &Store, args: &AddArgs, out: Output) -> Result<(), Failu
         managed: managed.id,
         round: managed.round,
     };
-    let unit = store.fleet.insert(&managed)?.and(store.jobs.enqueue(&job)?);
+    let unit = store
+        .fleet
+        .insert(&managed)?
+        .and(store.jobs.enqueue(&job)?)
+        .and(place(store, &managed, &targets, &called)?);
     store
         .commit(unit.recording(&event)?)
         .await
         .map_err(|error| match error {
             CommitError::Storage(error) => error.into(),
-            other => Failure::new(other.to_string()),
+            CommitError::Duplicate { .. } => taken(),
+            CommitError::Changed { .. } => Failure::new(error.to_string()),
         })?;
     let view = ManagedView::of(&managed);
     out.show(&view, |sheet| {

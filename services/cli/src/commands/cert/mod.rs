@@ -3,6 +3,7 @@
 mod add;
 mod export;
 mod list;
+mod place;
 mod renew;
 pub mod revoke;
 mod show;
@@ -35,6 +36,8 @@ pub enum CertCommand {
         /// Its id.
         id: ManagedId,
     },
+    /// Have it delivered to more targets, or once more to the same.
+    Deliver(place::DeliverArgs),
     /// Write the current chain and its key into files.
     Export(export::ExportArgs),
     /// Revoke one certificate or many, by what they have in common.
@@ -52,6 +55,7 @@ pub async fn run(
         CertCommand::List(args) => list::run(&open(config).await?, &args, out).await,
         CertCommand::Show { id } => show::run(&open(config).await?, id, out).await,
         CertCommand::Renew { id } => renew::run(&open(config).await?, id, out).await,
+        CertCommand::Deliver(args) => place::run(&open(config).await?, &args, out).await,
         CertCommand::Export(args) => export::run(&args, config, out).await,
         CertCommand::Revoke(args) => revoke::run(&open(config).await?, &args, out).await,
     }

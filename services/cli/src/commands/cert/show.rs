@@ -1,6 +1,6 @@
 //! One managed certificate.
 
-use certfleet_domain::{ManagedId, Timestamp};
+use certfleet_domain::{ManagedId, Placement, Timestamp};
 use certfleet_jobs::Job;
 use certfleet_storage::Store;
 use serde::Serialize;
@@ -8,7 +8,7 @@ use serde::Serialize;
 use super::find;
 use super::view::ManagedView;
 use crate::failure::Failure;
-use crate::output::{Output, moment};
+use crate::output::{Output, moment, moment_or_none};
 
 #[derive(Serialize)]
 struct Whole {
@@ -18,6 +18,44 @@ struct Whole {
     meanwhile: Option<String>,
     /// The certificates that it has had, the oldest first.
     versions: Vec<VersionView>,
+    /// Where it is delivered to.
+    placements: Vec<PlacementView>,
+}
+
+#[derive(Serialize)]
+struct PlacementView {
+    id: String,
+    target: String,
+    /// What it is called there.
+    name: String,
+    /// `waiting` for a certificate, `due`, `failing` or `placed`.
+    status: &'static str,
+    /// The version that is there.
+    version: Option<String>,
+    /// Whether the host was seen to serve it.
+    seen: bool,
+    #[serde(with = "time::serde::rfc3339::option")]
+    placed_at: Option<Timestamp>,
+    #[serde(with = "time::serde::rfc3339::option")]
+    next_at: Option<Timestamp>,
+    trouble: Option<String>,
+}
+
+impl From<Placement> for PlacementView {
+    fn from(placement: Placement) -> Self {
+        let placed = placement.placed.as_ref();
+        Self {
+            id: placement.id.to_string(),
+            target: placement.target.to_string(),
+            name: placement.name.to_string(),
+            status: placement.status(),
+            version: placed.map(|placed| placed.version.to_string()),
+            seen: placed.is_some_and(|placed| placed.seen),
+            placed_at: placed.map(|placed| placed.at),
+            next_at: placement.next_at,
+            trouble: placement.setback.map(|setback| setback.why),
+        }
+    }
 }
 
 #[derive(Serialize)]
@@ -54,15 +92,33 @@ pub async fn run(store: &Store, id: ManagedId, out: Output) -> Result<(), Failur
             created_at: version.created_at,
         })
         .collect();
+    let placements = store.deliveries.placements_of(id).await?;
+    let placements = placements.into_iter().map(PlacementView::from).collect();
     let whole = Whole {
         managed,
         meanwhile,
         versions,
+        placements,
     };
     out.show(&whole, |sheet| {
         whole.managed.write(sheet);
         if let Some(meanwhile) = &whole.meanwhile {
             sheet.pairs([("meanwhile", meanwhile.clone())]);
+        }
+        if !whole.placements.is_empty() {
+            sheet.title("Delivered to");
+            let rows = whole.placements.iter().map(|placement| {
+                [
+                    placement.target.clone(),
+                    placement.status.to_owned(),
+                    placement.version.clone().unwrap_or_default(),
+                    moment_or_none(placement.placed_at),
+                    if placement.seen { "yes" } else { "no" }.to_owned(),
+                    placement.trouble.clone().unwrap_or_default(),
+                ]
+            });
+            let heads = ["target", "status", "version", "since", "seen", "trouble"];
+            sheet.table(heads, rows);
         }
         if whole.versions.is_empty() {
             return;
