@@ -12,6 +12,7 @@ mod m0009_eab_keys;
 mod m0010_fleet;
 mod m0011_secrets;
 mod m0012_deliveries;
+mod m0013_solvers;
 
 use crate::step::Step;
 
@@ -30,6 +31,7 @@ pub(crate) fn all() -> Vec<Step> {
         m0010_fleet::step(),
         m0011_secrets::step(),
         m0012_deliveries::step(),
+        m0013_solvers::step(),
     ]
 }
 
@@ -75,6 +77,7 @@ mod tests {
                 "2ba17e723f8e27ae746ea9dd22023c33cff07f7f282f3681beee1670d0c9c766",
                 "7faf3576f943afb377f1d3bee3abd4d83f8fe95db687da17a049543c01420690",
                 "9173f70b2c3ec6e30c332a51e17ce0cf5a86bca343f69db235f7758f75a8de35",
+                "c9e340fd15ac257e3f6a9d89316b08083ed6ea3cea39cbfc076bef4f505561b4",
             ]
         );
     }

@@ -7,7 +7,7 @@ use clap_complete::Shell;
 
 use crate::commands::{
     agent, audit, backup, ca, cert, config, crl, db, dr, eab, inspect, jobs, kek, limits,
-    maintenance, plan, rollout, target, upstream,
+    maintenance, plan, rollout, solver, target, upstream,
 };
 use crate::up::UpArgs;
 
@@ -75,6 +75,9 @@ pub enum Command {
     /// Keep certificates renewed, look at them, take them out; revoke certificates of your own authority.
     #[command(subcommand)]
     Cert(cert::CertCommand),
+    /// Say which zones the fleet may change, to prove names in them by dns-01.
+    #[command(subcommand)]
+    Solver(solver::SolverCommand),
     /// Say where certificates are delivered to.
     #[command(subcommand)]
     Target(target::TargetCommand),

@@ -3,6 +3,7 @@
 mod audit;
 mod authorities;
 mod crls;
+mod dns;
 mod forwarding;
 mod keks;
 mod recovery;
@@ -35,6 +36,7 @@ pub fn all(settings: &Scheduler, siem: &Siem, revocation: &Revocation) -> Vec<Du
         audit::duty(),
         keks::duty(),
         renewals::duty(),
+        dns::duty(),
         retention::duty(settings),
     ];
     if siem.url.is_some() {

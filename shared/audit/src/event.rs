@@ -85,6 +85,10 @@ acts! {
     RenewManaged = "managed.renew",
     /// Its key was given out.
     ExportManaged = "managed.export",
+    /// A zone that the fleet may change was added.
+    CreateSolver = "solver.create",
+    /// Proofs were published in a zone, and others removed.
+    UpdateZone = "solver.update-zone",
     /// A host's agent was invited.
     InviteAgent = "agent.invite",
     /// It has come, and is known by its certificate from now on.

@@ -45,8 +45,9 @@ pub use delivery::{
 };
 pub use eab_key::{CannotBind, EabKey, EabKeyState};
 pub use fleet::{
-    Advice, Attempt, Budget, Capacity, Course, Current, Managed, Need, Next, Reason, Setback,
-    Upstream, UpstreamBinding, Version, Workload,
+    Advice, Attempt, Budget, Capacity, Course, Current, DnsProof, Managed, Need, Next, ProofState,
+    Reason, Setback, Solver, TsigAlgorithm, UnknownAlgorithm, Upstream, UpstreamBinding, Version,
+    Workload, challenge_name, settled,
 };
 pub use identifier::{DnsName, Identifier, InvalidIdentifier};
 pub use ids::{
@@ -57,7 +58,8 @@ pub use limits::{
     AttemptTerms, Charge, InvalidRate, Limit, LimitKey, Rate, Verdict, registered_domain,
 };
 pub use names::{
-    AgentName, AuthorityName, CommandName, InvalidName, ProfileName, TargetName, UpstreamName,
+    AgentName, AuthorityName, CommandName, InvalidName, ProfileName, SolverName, TargetName,
+    UpstreamName,
 };
 pub use ocsp::{CertIdHash, OcspResponse};
 pub use order::{Order, OrderState, OrderStatus, Replaced};

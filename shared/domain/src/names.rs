@@ -90,6 +90,11 @@ short_name!(
     "a profile"
 );
 short_name!(
+    /// The name by which a fleet knows a zone that it may change.
+    SolverName,
+    "a solver"
+);
+short_name!(
     /// The name of a host's agent.
     AgentName,
     "an agent"

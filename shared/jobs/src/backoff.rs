@@ -52,6 +52,7 @@ impl Backoff {
             | JobKind::PublishCrls
             | JobKind::RewrapSecrets
             | JobKind::PlanRenewals
+            | JobKind::UpdateDns
             | JobKind::ApplyRetention => Self {
                 first: Duration::from_secs(1),
                 longest: Duration::from_secs(60),

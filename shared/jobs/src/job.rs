@@ -111,6 +111,13 @@ pub enum Job {
         /// How often a look at it had ended: each is a job of its own.
         round: i64,
     },
+    /// Publish proofs of names in zones that the fleet may change, and remove those that nobody wants any more.
+    UpdateDns {
+        /// When this run was due, in Unix seconds.
+        due: i64,
+        /// The first time since the run before at which one was due.
+        since: i64,
+    },
     /// Enqueue a look at each managed certificate that is due for one.
     PlanRenewals {
         /// When this run was due, in Unix seconds.
@@ -180,6 +187,7 @@ kinds! {
     RewrapSecrets = "rewrapSecrets",
     RenewManaged = "renewManaged",
     PlanRenewals = "planRenewals",
+    UpdateDns = "updateDns",
     ApplyRetention = "applyRetention",
 }
 
@@ -255,6 +263,7 @@ impl Job {
             | Self::PublishCrls { .. }
             | Self::RewrapSecrets { .. }
             | Self::PlanRenewals { .. }
+            | Self::UpdateDns { .. }
             | Self::ApplyRetention { .. } => None,
         }
     }
@@ -287,6 +296,7 @@ impl Job {
             Self::RewrapSecrets { due, .. } => format!("rewrap-secrets/{due}"),
             Self::RenewManaged { managed, round } => format!("renew/{managed}/{round}"),
             Self::PlanRenewals { due, .. } => format!("plan-renewals/{due}"),
+            Self::UpdateDns { due, .. } => format!("update-dns/{due}"),
             Self::ApplyRetention { due, .. } => format!("apply-retention/{due}"),
         })
     }

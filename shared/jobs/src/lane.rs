@@ -21,7 +21,10 @@ impl JobKind {
     /// The lane it goes in.
     pub fn lane(self) -> Lane {
         match self {
-            Self::ValidateChallenge | Self::ForwardEvents | Self::RenewManaged => Lane::Outside,
+            Self::ValidateChallenge
+            | Self::ForwardEvents
+            | Self::RenewManaged
+            | Self::UpdateDns => Lane::Outside,
             Self::SignCertificate
             | Self::SignOcspResponse
             | Self::IssueServerCertificate

@@ -29,6 +29,7 @@ impl JobKind {
             | Self::PublishCrls
             | Self::RewrapSecrets
             | Self::PlanRenewals
+            | Self::UpdateDns
             | Self::ApplyRetention => Priority::Urgent,
             Self::ValidateChallenge
             | Self::SignCertificate

@@ -27,6 +27,8 @@ pub enum Purpose {
     Export,
     /// The same key, for the host that it is delivered to.
     Deliver,
+    /// A zone's key, to sign an update of it.
+    UpdateDns,
     /// The key that nonces are made and checked with.
     MintNonces,
     /// The key that the audit trail is signed with.
@@ -53,6 +55,7 @@ impl Purpose {
             Self::JoinUpstream => "join-upstream",
             Self::RequestCertificate => "request-certificate",
             Self::Export => "export",
+            Self::UpdateDns => "update-dns",
             Self::Deliver => "deliver",
             Self::MintNonces => "mint-nonces",
             Self::SignCheckpoint => "sign-checkpoint",

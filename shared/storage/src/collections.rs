@@ -52,6 +52,10 @@ pub const AGENT_SIGHTINGS: &str = "agent_sightings";
 pub const TARGETS: &str = "targets";
 /// Which certificate is to be at which target, and which version is there.
 pub const PLACEMENTS: &str = "placements";
+/// Zones that the fleet may change.
+pub const SOLVERS: &str = "solvers";
+/// Records that are to be there to prove names, or not any more.
+pub const DNS_PROOFS: &str = "dns_proofs";
 /// Which KEK secrets are sealed under.
 pub const KEKS: &str = "keks";
 /// What people have switched for the whole cluster.
@@ -92,6 +96,8 @@ pub const ALL: &[&str] = &[
     AGENT_SIGHTINGS,
     TARGETS,
     PLACEMENTS,
+    SOLVERS,
+    DNS_PROOFS,
     CRLS,
     OCSP_RESPONSES,
     SWITCHES,

@@ -17,7 +17,7 @@ use crate::pool::Pool;
 use crate::processes::Processes;
 use crate::repositories::{
     Accounts, Authorities, Authorizations, Certificates, Crls, Deliveries, EabKeys, Fleet, Keks,
-    Nonces, OcspResponses, Orders, SealedSecrets,
+    Nonces, OcspResponses, Orders, SealedSecrets, Solvers,
 };
 use crate::retention::Retention;
 use crate::switches::SwitchBoard;
@@ -39,6 +39,8 @@ pub struct Store {
     pub fleet: Fleet,
     /// Where its certificates go.
     pub deliveries: Deliveries,
+    /// Who can prove its names by dns-01.
+    pub solvers: Solvers,
     /// ACME orders.
     pub orders: Orders,
     /// ACME authorizations.
@@ -89,6 +91,7 @@ impl Store {
             eab_keys: EabKeys::new(&database),
             fleet: Fleet::new(&database),
             deliveries: Deliveries::new(&database),
+            solvers: Solvers::new(&database),
             orders: Orders::new(&database),
             authorizations: Authorizations::new(&database),
             certificates: Certificates::new(&database),

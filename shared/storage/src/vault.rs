@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use certfleet_audit::{Act, Event, Sender};
 use certfleet_domain::{
-    AuthorityName, Clock, EabKeyId, IssuerId, SystemRng, UpstreamName, VersionId,
+    AuthorityName, Clock, EabKeyId, IssuerId, SolverName, SystemRng, UpstreamName, VersionId,
 };
 use certfleet_secrets::{
     KekId, Keyring, MalformedSealed, OpenError, Place, Purpose, SealError, Sealed, Secret,
@@ -37,6 +37,8 @@ pub enum SecretName {
     UpstreamBinding(UpstreamName),
     /// The key of a managed certificate, PKCS#8.
     ManagedKey(VersionId),
+    /// The key that updates of a zone are signed with.
+    SolverKey(SolverName),
     /// The key that nonces are minted with, by its number.
     NonceKey(u8),
     /// The key that the audit trail is signed with, PKCS#8.
@@ -54,6 +56,7 @@ impl fmt::Display for SecretName {
             Self::UpstreamAccount(name) => write!(f, "upstream-account/{name}"),
             Self::UpstreamBinding(name) => write!(f, "upstream-binding/{name}"),
             Self::ManagedKey(version) => write!(f, "managed-key/{version}"),
+            Self::SolverKey(name) => write!(f, "solver-key/{name}"),
             Self::NonceKey(number) => write!(f, "nonce-key/{number}"),
             Self::CheckpointKey => write!(f, "checkpoint-key"),
         }

@@ -58,7 +58,8 @@ impl Server {
         server
     }
 
-    async fn run(&mut self) {
+    /// Starts it, or starts it again.
+    pub(crate) async fn run(&mut self) {
         self.process = Some(Process::start(&self.spec).unwrap_or_else(|error| {
             panic!("{error}: run scripts/get-test-tools");
         }));

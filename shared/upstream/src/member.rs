@@ -37,6 +37,8 @@ pub struct NewOrder<'o> {
 /// What has to be shown to prove a name.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Proof {
+    /// How it is proven.
+    pub kind: ChallengeKind,
     /// The name.
     pub identifier: String,
     /// Where: the token.
@@ -157,14 +159,14 @@ impl<'s> Member<'s> {
         Ok(None)
     }
 
-    /// How far an order is, and what has to be shown for it.
+    /// How far an order is, and what has to be shown for it, where `by` says of a name how it is to be proven.
     ///
     /// # Errors
     /// The authority is away; or has forgotten the order, which is [not found](UpstreamError::is_not_found).
     pub async fn progress(
         &self,
         order_url: &str,
-        kind: ChallengeKind,
+        by: &(dyn Fn(&Identifier) -> ChallengeKind + Sync),
     ) -> Result<Progress, UpstreamError> {
         let order = self.order(order_url).await?;
         match order.status {
@@ -172,14 +174,14 @@ impl<'s> Member<'s> {
             OrderStatus::Processing => Ok(Progress::Processing),
             OrderStatus::Valid => Ok(Progress::Valid),
             OrderStatus::Invalid => Ok(Progress::Failed(self.why(&order).await)),
-            OrderStatus::Pending => self.to_prove(&order, kind).await,
+            OrderStatus::Pending => self.to_prove(&order, by).await,
         }
     }
 
     async fn to_prove(
         &self,
         order: &OrderResponse,
-        kind: ChallengeKind,
+        by: &(dyn Fn(&Identifier) -> ChallengeKind + Sync),
     ) -> Result<Progress, UpstreamError> {
         let mut proofs = Vec::new();
         for url in &order.authorizations {
@@ -195,6 +197,11 @@ impl<'s> Member<'s> {
                 }
             }
             let name = &authorization.identifier.value;
+            let identifier: Identifier = authorization
+                .identifier
+                .parse()
+                .map_err(|_| UpstreamError::Strange(format!("{name:?} is no name")))?;
+            let kind = by(&identifier);
             let Some(challenge) = authorization
                 .challenges
                 .iter()
@@ -213,6 +220,7 @@ impl<'s> Member<'s> {
                 UpstreamError::Strange(format!("{name}: a challenge without a token"))
             })?;
             proofs.push(Proof {
+                kind,
                 identifier: name.clone(),
                 key_authorization: key_authorization(&token, &self.key.public().thumbprint()),
                 token,

@@ -19,6 +19,7 @@ const SHARED: &[(&str, &[&str])] = &[
     ("pki", &["domain"]),
     ("outgoing", &[]),
     ("agent-protocol", &["domain"]),
+    ("dns-update", &["domain"]),
     ("tls-probe", &[]),
     ("pkcs11", &["domain", "secrets"]),
     ("kek", &["outgoing", "pkcs11", "secrets"]),
@@ -62,7 +63,12 @@ const SHARED: &[(&str, &[&str])] = &[
 ];
 
 /// What faces the internet links none of these: it holds no signing key, and speaks to nobody but its clients.
-const NOT_IN_THE_API: &[&str] = &["certfleet-signer", "certfleet-upstream", "certfleet-deploy"];
+const NOT_IN_THE_API: &[&str] = &[
+    "certfleet-signer",
+    "certfleet-upstream",
+    "certfleet-deploy",
+    "certfleet-dns-update",
+];
 
 /// What knows no database.
 const WITHOUT_DATABASE: &[&str] = &[

@@ -34,6 +34,7 @@ mod revocation;
 mod secrets;
 mod server_certificate;
 mod siem;
+mod solvers;
 mod support;
 mod switches;
 mod traces;

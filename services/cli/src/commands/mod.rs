@@ -19,6 +19,7 @@ pub mod limits;
 pub mod maintenance;
 pub mod plan;
 pub mod rollout;
+pub mod solver;
 pub mod target;
 pub mod upstream;
 
@@ -39,6 +40,7 @@ pub async fn run(cli: Cli) -> Result<(), Failure> {
         Command::Config(config::ConfigCommand::Validate) => config::validate(config, out),
         Command::Db(command) => db::run(command, config, out).await,
         Command::Agent(command) => agent::run(command, config, out).await,
+        Command::Solver(command) => solver::run(command, config, out).await,
         Command::Target(command) => target::run(command, config, out).await,
         Command::Ca(command) => ca::run(command, config, out).await,
         Command::Backup(command) => backup::run(command, config, out).await,

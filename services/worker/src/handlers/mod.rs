@@ -8,6 +8,7 @@ mod check_authorities;
 mod forward_events;
 mod issue_server_certificate;
 mod plan_renewals;
+mod proving;
 mod publish_crls;
 mod recover_work;
 mod renew_managed;
@@ -15,6 +16,7 @@ mod rewrap_secrets;
 mod sequence_events;
 mod sign_certificate;
 mod sign_ocsp_response;
+mod update_dns;
 mod validate_challenge;
 
 use std::sync::Arc;
@@ -143,6 +145,7 @@ impl Handlers {
                 Job::PublishCrls { .. } => self.publish_crls(lease).await,
                 Job::RewrapSecrets { .. } => self.rewrap_secrets(lease).await,
                 Job::PlanRenewals { .. } => self.plan_renewals(lease).await,
+                Job::UpdateDns { .. } => self.update_dns(lease).await,
                 Job::RenewManaged { managed, round } => {
                     self.renew_managed(lease, *managed, *round).await
                 }
@@ -190,6 +193,7 @@ impl Handlers {
             Job::RenewManaged { managed, round } => self.give_up_renewal(*managed, *round).await,
             Job::IssueServerCertificate { .. }
             | Job::PlanRenewals { .. }
+            | Job::UpdateDns { .. }
             | Job::SignOcspResponse { .. }
             | Job::PublishCrls { .. }
             | Job::RecoverWork { .. }

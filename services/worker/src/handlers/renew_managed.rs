@@ -9,19 +9,20 @@ use std::time::Duration;
 use certfleet_audit::{Act, Outcome as AuditOutcome};
 use certfleet_crash_points::{CrashPoint, reach};
 use certfleet_domain::{
-    Advice, Attempt, ChallengeKind, Course, Identifier, Managed, ManagedId, Next, SystemRng,
-    Timestamp, Version, VersionId,
+    Advice, Attempt, Course, Identifier, Managed, ManagedId, Next, SystemRng, Timestamp, Version,
+    VersionId,
 };
 use certfleet_jobs::Lease;
 use certfleet_pki::create_csr;
 use certfleet_secrets::{Purpose, Secret};
 use certfleet_signer::{InternalKey, KeyAlgorithm};
 use certfleet_storage::{CommitError, SecretName, Unit};
-use certfleet_upstream::{Member, NewOrder, Progress, Proof, UpstreamError};
+use certfleet_upstream::{NewOrder, Progress, UpstreamError};
 use rand::Rng as _;
 use tokio::time::{Instant, sleep};
 use zeroize::Zeroizing;
 
+use super::proving::{Proven, how};
 use super::{HandlerError, Handlers};
 use crate::budget::{Charged, Exhausted, charge, give_back};
 use crate::obtained::read_chain;
@@ -31,8 +32,6 @@ use crate::upstreams::MemberError;
 const WATCHED_FOR: Duration = Duration::from_secs(20);
 /// How long to wait between two looks at an order: the first, and the longest.
 const LOOKS: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(2));
-/// For so long what was shown can be found.
-const SHOWN_FOR: time::Duration = time::Duration::HOUR;
 /// So many attempts at one job meet trouble that may pass, over some four minutes, before that is a failure.
 const ATTEMPTS: u32 = 10;
 
@@ -265,10 +264,12 @@ impl Handlers {
         };
         let at = self.upstreams.at(&attempt.upstream).await?;
         let member = self.upstreams.member(&at, &self.recorder).await?;
+        let solvers = self.solvers().await?;
+        let by = |name: &Identifier| how(&solvers, name);
         let until = Instant::now() + WATCHED_FOR;
         let mut wait = LOOKS.0;
         loop {
-            let progress = match member.progress(&order, ChallengeKind::Http01).await {
+            let progress = match member.progress(&order, &by).await {
                 Ok(progress) => progress,
                 Err(error) if error.is_not_found() => {
                     let why = "the authority has forgotten the order".to_owned();
@@ -277,15 +278,32 @@ impl Handlers {
                 Err(error) => return Err(passing(&error)),
             };
             match progress {
-                Progress::Pending(proofs) => self.show(&member, &proofs).await?,
+                Progress::Pending(proofs) => {
+                    let since = attempt.since;
+                    let proven = self.prove(&managed, since, &solvers, &member, &proofs);
+                    match proven.await? {
+                        Proven::Shown => {}
+                        Proven::Awaited => {
+                            let rests = managed.rest(self.clock.now());
+                            return Ok(Step::Over(Box::new(rests), Unit::default()));
+                        }
+                        Proven::Impossible(why) => {
+                            self.store.solvers.done(managed.id).await?;
+                            return self.not_renewed(managed, why, None);
+                        }
+                    }
+                }
                 Progress::Ready => {
+                    if !solvers.is_empty() {
+                        self.store.solvers.done(managed.id).await?;
+                    }
                     let csr = self.request(attempt.version, &managed.names).await?;
                     reach(CrashPoint::RequestMade);
                     match member.finalize(&order, &csr).await {
                         Ok(()) => {}
                         // What it refuses it may have taken already, from somebody whose answer was lost: look.
                         Err(error @ UpstreamError::Refused(_)) => {
-                            let again = member.progress(&order, ChallengeKind::Http01).await;
+                            let again = member.progress(&order, &by).await;
                             if matches!(again, Ok(Progress::Ready) | Err(_)) {
                                 return self.setback(managed, &error);
                             }
@@ -299,7 +317,10 @@ impl Handlers {
                     reach(CrashPoint::ChainDownloaded);
                     return self.obtained(managed, &attempt, chain).await;
                 }
-                Progress::Failed(why) => return self.not_renewed(managed, why, None),
+                Progress::Failed(why) => {
+                    self.store.solvers.done(managed.id).await?;
+                    return self.not_renewed(managed, why, None);
+                }
                 Progress::Validating | Progress::Processing => {}
             }
             if Instant::now() >= until {
@@ -309,25 +330,6 @@ impl Handlers {
             sleep(wait).await;
             wait = (wait * 2).min(LOOKS.1);
         }
-    }
-
-    /// Shows what is to be proven, at every API replica, and has it looked at.
-    async fn show(&self, member: &Member<'_>, proofs: &[Proof]) -> Result<(), HandlerError> {
-        let until = self.clock.now() + SHOWN_FOR;
-        let shown = proofs.iter().fold(Unit::default(), |unit, proof| {
-            let fleet = &self.store.fleet;
-            unit.and(fleet.answer(&proof.token, &proof.key_authorization, until))
-        });
-        self.store
-            .commit(shown)
-            .await
-            .map_err(|error| HandlerError::Passing(error.to_string()))?;
-        reach(CrashPoint::ProofsShown);
-        for proof in proofs {
-            let looked = member.shown(proof).await;
-            looked.map_err(|error| passing(&error))?;
-        }
-        Ok(())
     }
 
     /// The request for a certificate, signed by its key.

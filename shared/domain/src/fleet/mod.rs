@@ -9,6 +9,7 @@ mod course;
 mod managed;
 mod reason;
 mod setback;
+mod solver;
 #[cfg(test)]
 mod tests;
 mod upstream;
@@ -19,6 +20,9 @@ pub use course::{Attempt, Course};
 pub use managed::{Managed, Next};
 pub use reason::Reason;
 pub use setback::Setback;
+pub use solver::{
+    DnsProof, ProofState, Solver, TsigAlgorithm, UnknownAlgorithm, challenge_name, settled,
+};
 pub use upstream::{Upstream, UpstreamBinding};
 
 use crate::UpstreamName;

@@ -10,6 +10,7 @@ mod eab_key;
 mod managed;
 mod ocsp_response;
 mod order;
+mod solver;
 mod upstream;
 
 use bson::{Bson, Document, doc};

@@ -17,6 +17,7 @@ mod ocsp_responses;
 mod orders;
 mod secrets;
 mod selection;
+mod solvers;
 
 use bson::{Bson, Document, doc};
 use futures_util::future::try_join_all;
@@ -42,6 +43,7 @@ pub use ocsp_responses::OcspResponses;
 pub use orders::{Orders, OrdersPage};
 pub use secrets::{Reseal, SealedSecrets, StoredSecret};
 pub use selection::Selection;
+pub use solvers::Solvers;
 
 async fn find_one<T: Stored>(
     collection: &Collection<Document>,

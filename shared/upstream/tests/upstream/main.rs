@@ -110,7 +110,11 @@ fn plain(names: &[Identifier]) -> NewOrder<'_> {
 
 /// What has to be shown for an order that was just placed.
 async fn proofs_of(member: &Member<'_>, order: &str) -> Vec<Proof> {
-    match member.progress(order, ChallengeKind::Http01).await.unwrap() {
+    match member
+        .progress(order, &|_| ChallengeKind::Http01)
+        .await
+        .unwrap()
+    {
         Progress::Pending(proofs) => proofs,
         other => panic!("nothing is to be proven: {other:?}"),
     }
@@ -119,7 +123,10 @@ async fn proofs_of(member: &Member<'_>, order: &str) -> Vec<Proof> {
 /// Looks until the order is no more at what it was.
 async fn moved_on(member: &Member<'_>, order: &str, from: &[Progress]) -> Progress {
     for _ in 0..400 {
-        let progress = member.progress(order, ChallengeKind::Http01).await.unwrap();
+        let progress = member
+            .progress(order, &|_| ChallengeKind::Http01)
+            .await
+            .unwrap();
         if !from.contains(&progress) {
             return progress;
         }
@@ -208,7 +215,7 @@ async fn what_the_authority_refuses_and_why_is_told() {
     assert!(why.contains("127.0.0.1") && why.contains("urn:"), "{why}");
     let nowhere = format!("{order}x");
     let gone = member
-        .progress(&nowhere, ChallengeKind::Http01)
+        .progress(&nowhere, &|_| ChallengeKind::Http01)
         .await
         .unwrap_err();
     assert!(gone.is_not_found(), "{gone}");

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use certfleet_audit::Act;
 use certfleet_domain::{
-    Clock as _, Identifier, MAX_IDENTIFIERS, Managed, ManagedId, SystemClock, SystemRng,
+    Clock as _, Identifier, MAX_IDENTIFIERS, Managed, ManagedId, Solver, SystemClock, SystemRng,
     TargetName, UpstreamName,
 };
 use certfleet_jobs::Job;
@@ -20,7 +20,7 @@ use crate::output::{Output, joined};
 /// Which names, and from whom.
 #[derive(Debug, Args)]
 pub struct AddArgs {
-    /// The names: DNS names and IP addresses. No wildcards yet: they are proven by http-01.
+    /// The names: DNS names, IP addresses, and wildcards in zones that the fleet may change (`certfleet solver`).
     #[arg(value_name = "NAME", required = true)]
     names: Vec<Identifier>,
     /// From whom, in order of preference: the next is asked when the certificate would expire first. May be given several
@@ -42,11 +42,14 @@ pub async fn run(store: &Store, args: &AddArgs, out: Output) -> Result<(), Failu
         );
         return Err(Failure::Invalid(why));
     }
-    if let Some(wildcard) = names
-        .iter()
-        .find(|name| matches!(name, Identifier::Wildcard(_)))
-    {
-        let why = format!("{wildcard} cannot be proven by http-01; nothing was done");
+    let solvers = store.solvers.all().await?;
+    let is_lost = |name: &&Identifier| {
+        matches!(name, Identifier::Wildcard(_)) && Solver::of(&solvers, name).is_none()
+    };
+    if let Some(wildcard) = names.iter().find(is_lost) {
+        let why = format!(
+            "{wildcard} cannot be proven by http-01, and is in no zone that the fleet may change: `certfleet solver add`; nothing was done"
+        );
         return Err(Failure::Invalid(why));
     }
     for name in &args.upstreams {

@@ -1,6 +1,6 @@
 //! One managed certificate.
 
-use certfleet_domain::{ManagedId, Placement, Timestamp};
+use certfleet_domain::{ManagedId, Placement, ProofState, Timestamp};
 use certfleet_jobs::Job;
 use certfleet_storage::Store;
 use serde::Serialize;
@@ -70,6 +70,18 @@ struct VersionView {
     created_at: Timestamp,
 }
 
+/// A proof that is not in DNS yet, if it waits for one.
+async fn awaited(store: &Store, id: ManagedId) -> Result<Option<String>, Failure> {
+    let proofs = store.solvers.proofs_of(id).await?;
+    let wanted = proofs
+        .iter()
+        .find(|proof| proof.state == ProofState::Wanted);
+    Ok(wanted.map(|proof| {
+        let why = proof.trouble.as_deref().unwrap_or("in a moment");
+        format!("{} is not published by {}: {why}", proof.name, proof.solver)
+    }))
+}
+
 /// Shows it.
 pub async fn run(store: &Store, id: ManagedId, out: Output) -> Result<(), Failure> {
     let found = find(store, id).await?;
@@ -79,7 +91,10 @@ pub async fn run(store: &Store, id: ManagedId, out: Output) -> Result<(), Failur
     };
     let job = store.jobs.find(&job.key()).await?;
     let last = job.and_then(|job| job.errors.last().cloned());
-    let meanwhile = last.map(|last| format!("attempt {}: {}", last.attempt, last.error));
+    let meanwhile = match last {
+        Some(last) => Some(format!("attempt {}: {}", last.attempt, last.error)),
+        None => awaited(store, id).await?,
+    };
     let managed = ManagedView::of(&found);
     let versions = store.fleet.versions_of(id).await?;
     let versions = versions
