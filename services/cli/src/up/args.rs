@@ -68,6 +68,11 @@ pub struct UpArgs {
     #[arg(long, value_name = "PORT", value_parser = clap::value_parser!(u16).range(1..))]
     pub agents_port: Option<u16>,
 
+    /// Have the API itself answer http-01 challenges, as it does for names of the fleet: these can be had from this cluster
+    /// then, and clients that answer challenges themselves cannot have theirs.
+    #[arg(long, conflicts_with = "http01_port")]
+    pub fleet: bool,
+
     /// A DNS server for validation, such as 127.0.0.1:5353; may be given several times. Without it: the system's.
     #[arg(long, value_name = "ADDRESS")]
     pub resolver: Vec<ResolverAddress>,

@@ -247,6 +247,7 @@ impl Drill<'_> {
             tls_alpn_port: Some(free_port()?),
             revocation_port: Some(free_port()?),
             agents_port: Some(free_port()?),
+            fleet: false,
             resolver: Vec::new(),
             data: self.scratch.to_owned(),
         })

@@ -52,7 +52,7 @@ impl Ports {
         let (agents, _held_too) =
             beside(args, args.agents_port, revocation.port(), "agents").await?;
         // Where the API itself answers, for the fleet, this program cannot.
-        let http01 = if args.http01_port == Some(revocation.port()) {
+        let http01 = if args.fleet {
             Choice {
                 port: revocation.port(),
                 listener: None,
@@ -225,6 +225,19 @@ mod tests {
         assert_ne!(ports.revocation.port(), api + 1);
         let refused = take(port, free(), free()).await.err().unwrap();
         assert!(refused.contains("the API"), "{refused}");
+    }
+
+    #[tokio::test]
+    async fn a_cluster_with_a_fleet_answers_challenges_itself() {
+        let (port, tls_alpn) = (free_port().unwrap(), free_port().unwrap());
+        let line = format!("up --port {port} --fleet --tls-alpn-port {tls_alpn}");
+        let args = Line::parse_from(line.split(' ')).up;
+        let Ok(ports) = Ports::take(&args).await else {
+            panic!("there are ports");
+        };
+        assert_eq!(ports.http01, ports.revocation.port());
+        assert!(matches!(ports.answer, Answer::TlsAlpn01(_)));
+        assert_ne!(ports.agents.port(), ports.revocation.port());
     }
 
     #[tokio::test]

@@ -81,6 +81,7 @@ pub async fn start(
         chain,
         revocation: format!("http://{}", ports.revocation),
         agents: format!("https://localhost:{}", ports.agents.port()),
+        fleet: args.fleet,
         http01_port: ports.http01,
         tls_alpn_port: ports.tls_alpn,
         certificate,

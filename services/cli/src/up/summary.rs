@@ -25,6 +25,8 @@ pub struct Ready {
     pub revocation: String,
     /// Where hosts' agents are heard.
     pub agents: String,
+    /// Whether the API itself answers there.
+    pub fleet: bool,
     /// Where http-01 challenges are looked for.
     pub http01_port: u16,
     /// Where tls-alpn-01 challenges are looked for.
@@ -66,6 +68,21 @@ impl Ready {
             ("tls-alpn-01", format!("port {}", self.tls_alpn_port)),
         ]);
         sheet.title("Try it");
+        if self.fleet {
+            self.write_fleet(sheet);
+        } else {
+            self.write_clients(sheet);
+        }
+        sheet.line(format_args!(
+            "  {} --config {} ca list",
+            this_program(),
+            shown(&self.config)
+        ));
+        sheet.line("\nCtrl-C stops everything; the next start goes on with the data.");
+    }
+
+    /// Clients that answer challenges themselves.
+    fn write_clients(&self, sheet: &mut Sheet) {
         let (directory, root) = (&self.endpoints.directory, shown(&self.endpoints.root));
         sheet.line(format_args!(
             "  REQUESTS_CA_BUNDLE={root} certbot certonly --standalone --server {directory} --http-01-port {} \\\n    \
@@ -78,12 +95,16 @@ impl Ready {
              --http.port :{} --path /tmp/lego --domains demo.localhost run",
             self.http01_port
         ));
+    }
+
+    /// What of the fleet can be tried: names are proven by the API.
+    fn write_fleet(&self, sheet: &mut Sheet) {
+        let certfleet = format!("{} --config {}", this_program(), shown(&self.config));
         sheet.line(format_args!(
-            "  {} --config {} ca list",
-            this_program(),
-            shown(&self.config)
+            "  {certfleet} cert add demo.localhost --upstream own"
         ));
-        sheet.line("\nCtrl-C stops everything; the next start goes on with the data.");
+        sheet.line(format_args!("  {certfleet} cert list"));
+        sheet.line(format_args!("  {certfleet} agent invite here"));
     }
 }
 
