@@ -13,6 +13,7 @@ mod m0010_fleet;
 mod m0011_secrets;
 mod m0012_deliveries;
 mod m0013_solvers;
+mod m0014_watches;
 
 use crate::step::Step;
 
@@ -32,6 +33,7 @@ pub(crate) fn all() -> Vec<Step> {
         m0011_secrets::step(),
         m0012_deliveries::step(),
         m0013_solvers::step(),
+        m0014_watches::step(),
     ]
 }
 
@@ -78,6 +80,7 @@ mod tests {
                 "7faf3576f943afb377f1d3bee3abd4d83f8fe95db687da17a049543c01420690",
                 "9173f70b2c3ec6e30c332a51e17ce0cf5a86bca343f69db235f7758f75a8de35",
                 "c9e340fd15ac257e3f6a9d89316b08083ed6ea3cea39cbfc076bef4f505561b4",
+                "f28e040866c7ec9ad89206aa9aa04033c2e9f3283fabab79b5d62a9031990b99",
             ]
         );
     }

@@ -4,6 +4,7 @@ mod audit;
 mod authorities;
 mod crls;
 mod dns;
+mod drift;
 mod forwarding;
 mod keks;
 mod recovery;
@@ -37,6 +38,7 @@ pub fn all(settings: &Scheduler, siem: &Siem, revocation: &Revocation) -> Vec<Du
         keks::duty(),
         renewals::duty(),
         dns::duty(),
+        drift::duty(),
         retention::duty(settings),
     ];
     if siem.url.is_some() {

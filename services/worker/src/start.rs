@@ -1,6 +1,7 @@
 //! From settings to a working worker, and to its end.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Context as _;
 use certfleet_crash_points::{CrashPoint, reach};
@@ -15,6 +16,7 @@ use certfleet_service_kit::Context;
 use certfleet_service_kit::settings::{Validation, Worker, WorkerSettings};
 use certfleet_storage::jobs::JobFeed;
 use certfleet_storage::{Process, Store, Vault};
+use certfleet_tls_probe::Prober;
 use certfleet_validation::{ValidationSettings, Validator};
 use tokio_util::sync::CancellationToken;
 
@@ -28,6 +30,9 @@ use crate::metrics::Metrics;
 use crate::recorder::Recorder;
 use crate::revoking::Revoking;
 use crate::upstreams::Upstreams;
+
+/// How long a place may take that is looked at for what it serves.
+const PROBED_WITHIN: Duration = Duration::from_secs(5);
 
 /// Works until told to stop; then finishes what is in hand, within the drain timeout, and hands back the rest.
 pub async fn work(context: Context<WorkerSettings>) -> anyhow::Result<()> {
@@ -135,6 +140,7 @@ fn handlers(
             ocsp_lifetime: settings.revocation.ocsp_lifetime.try_into()?,
             clock: Arc::clone(clock),
         },
+        prober: Prober::new(PROBED_WITHIN).context("drift scans")?,
         validator: Validator::new(validation(&settings.validation)).context("validation")?,
         upstreams: Upstreams::new(store.clone(), vault.clone(), Arc::clone(clock)),
         siem: settings.siem.clone(),

@@ -3,16 +3,16 @@
 //! An agent asks, always: it [enrols](Enrol) once, [announces](NextCertificate) the next certificate before its own is over,
 //! [asks](Ask) for what is due on its host, and [reports](Report) what became of it. Each of these may be said twice.
 
-mod digests;
 mod pem;
+mod token;
 
 use certfleet_domain::{
     AgentName, CommandName, Endpoint, FileContent, PlacementId, TargetName, VersionId,
 };
 use serde::{Deserialize, Serialize};
 
-pub use digests::{fingerprint, token_digest};
 pub use pem::KeyPem;
+pub use token::token_digest;
 
 /// Where an agent enrols.
 pub const ENROL: &str = "/agent/v1/enrol";

@@ -103,6 +103,12 @@ acts! {
     HandOutKey = "placement.hand-out",
     /// The host has it now, or could not take it.
     DeliverCertificate = "placement.deliver",
+    /// A place where a certificate should be served is looked at from now on.
+    CreateWatch = "watch.create",
+    /// Something else is served there than before: `refused` if it is not what should be.
+    FindDrift = "watch.find",
+    /// The certificate is delivered anew because of that.
+    RepairDrift = "watch.repair",
     /// A maintenance began: no new orders.
     BeginMaintenance = "maintenance.begin",
     /// It ended.

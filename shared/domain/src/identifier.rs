@@ -147,6 +147,14 @@ pub enum Identifier {
 }
 
 impl Identifier {
+    /// The name that a server is asked for: that of a wildcard is one below it.
+    pub fn host_below(&self) -> String {
+        match self {
+            Self::Wildcard(domain) => format!("certfleet-probe.{domain}"),
+            Self::Dns(_) | Self::Ip(_) => self.to_string(),
+        }
+    }
+
     /// A DNS identifier from its wire form, where a wildcard is `*.` before a name of two labels or more.
     pub fn dns(text: &str) -> Result<Self, InvalidIdentifier> {
         match text.strip_prefix("*.") {

@@ -102,6 +102,11 @@ id!(
     "a certificate version's"
 );
 id!(
+    /// A place where a managed certificate should be served.
+    WatchId,
+    "a watch's"
+);
+id!(
     /// A managed certificate at a target.
     PlacementId,
     "a placement's"

@@ -13,6 +13,7 @@ mod clock;
 mod crl;
 mod crl_shard;
 mod delivery;
+mod drift;
 mod eab_key;
 mod fleet;
 mod identifier;
@@ -43,6 +44,7 @@ pub use delivery::{
     Gathering, InvalidTarget, PathPattern, Placed, Placement, Slot, Target, TargetFile,
     TokenDigest, gather,
 };
+pub use drift::{Drift, Expected, Finding, Served, Watch, WatchPolicy, judge};
 pub use eab_key::{CannotBind, EabKey, EabKeyState};
 pub use fleet::{
     Advice, Attempt, Budget, Capacity, Course, Current, DnsProof, Managed, Need, Next, ProofState,
@@ -52,7 +54,7 @@ pub use fleet::{
 pub use identifier::{DnsName, Identifier, InvalidIdentifier};
 pub use ids::{
     AccountId, AuthorizationId, CertificateId, ChallengeId, EabKeyId, EventId, InvalidId, IssuerId,
-    LeaseToken, ManagedId, OrderId, PlacementId, ServerId, VersionId,
+    LeaseToken, ManagedId, OrderId, PlacementId, ServerId, VersionId, WatchId,
 };
 pub use limits::{
     AttemptTerms, Charge, InvalidRate, Limit, LimitKey, Rate, Verdict, registered_domain,

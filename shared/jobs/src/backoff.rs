@@ -53,6 +53,7 @@ impl Backoff {
             | JobKind::RewrapSecrets
             | JobKind::PlanRenewals
             | JobKind::UpdateDns
+            | JobKind::ScanEndpoints
             | JobKind::ApplyRetention => Self {
                 first: Duration::from_secs(1),
                 longest: Duration::from_secs(60),

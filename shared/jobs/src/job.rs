@@ -118,6 +118,13 @@ pub enum Job {
         /// The first time since the run before at which one was due.
         since: i64,
     },
+    /// Look at what is served where certificates of the fleet should be.
+    ScanEndpoints {
+        /// When this run was due, in Unix seconds.
+        due: i64,
+        /// The first time since the run before at which one was due.
+        since: i64,
+    },
     /// Enqueue a look at each managed certificate that is due for one.
     PlanRenewals {
         /// When this run was due, in Unix seconds.
@@ -188,6 +195,7 @@ kinds! {
     RenewManaged = "renewManaged",
     PlanRenewals = "planRenewals",
     UpdateDns = "updateDns",
+    ScanEndpoints = "scanEndpoints",
     ApplyRetention = "applyRetention",
 }
 
@@ -264,6 +272,7 @@ impl Job {
             | Self::RewrapSecrets { .. }
             | Self::PlanRenewals { .. }
             | Self::UpdateDns { .. }
+            | Self::ScanEndpoints { .. }
             | Self::ApplyRetention { .. } => None,
         }
     }
@@ -296,6 +305,7 @@ impl Job {
             Self::RewrapSecrets { due, .. } => format!("rewrap-secrets/{due}"),
             Self::RenewManaged { managed, round } => format!("renew/{managed}/{round}"),
             Self::PlanRenewals { due, .. } => format!("plan-renewals/{due}"),
+            Self::ScanEndpoints { due, .. } => format!("scan-endpoints/{due}"),
             Self::UpdateDns { due, .. } => format!("update-dns/{due}"),
             Self::ApplyRetention { due, .. } => format!("apply-retention/{due}"),
         })

@@ -24,7 +24,8 @@ impl JobKind {
             Self::ValidateChallenge
             | Self::ForwardEvents
             | Self::RenewManaged
-            | Self::UpdateDns => Lane::Outside,
+            | Self::UpdateDns
+            | Self::ScanEndpoints => Lane::Outside,
             Self::SignCertificate
             | Self::SignOcspResponse
             | Self::IssueServerCertificate

@@ -30,6 +30,7 @@ impl JobKind {
             | Self::RewrapSecrets
             | Self::PlanRenewals
             | Self::UpdateDns
+            | Self::ScanEndpoints
             | Self::ApplyRetention => Priority::Urgent,
             Self::ValidateChallenge
             | Self::SignCertificate

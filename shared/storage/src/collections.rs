@@ -56,6 +56,8 @@ pub const PLACEMENTS: &str = "placements";
 pub const SOLVERS: &str = "solvers";
 /// Records that are to be there to prove names, or not any more.
 pub const DNS_PROOFS: &str = "dns_proofs";
+/// Where certificates of the fleet should be served, and what was found there.
+pub const WATCHES: &str = "watches";
 /// Which KEK secrets are sealed under.
 pub const KEKS: &str = "keks";
 /// What people have switched for the whole cluster.
@@ -98,6 +100,7 @@ pub const ALL: &[&str] = &[
     PLACEMENTS,
     SOLVERS,
     DNS_PROOFS,
+    WATCHES,
     CRLS,
     OCSP_RESPONSES,
     SWITCHES,

@@ -46,7 +46,7 @@ pub use processes::{Process, Processes, Seen};
 pub use repositories::{
     Accounts, Authorities, AuthorityHealth, Authorizations, Certificates, Crls, Deliveries,
     EabKeys, Fleet, Keks, NonceSpent, Nonces, OcspResponses, Orders, OrdersPage, SealedSecrets,
-    Sealing, Selection, Sighting, Solvers, WantedManaged,
+    Sealing, Selection, Sighting, Solvers, WantedManaged, Watches,
 };
 pub use retention::{Keep, Removed, Retention};
 pub use rewrap::Rewrapped;

@@ -17,7 +17,7 @@ use crate::pool::Pool;
 use crate::processes::Processes;
 use crate::repositories::{
     Accounts, Authorities, Authorizations, Certificates, Crls, Deliveries, EabKeys, Fleet, Keks,
-    Nonces, OcspResponses, Orders, SealedSecrets, Solvers,
+    Nonces, OcspResponses, Orders, SealedSecrets, Solvers, Watches,
 };
 use crate::retention::Retention;
 use crate::switches::SwitchBoard;
@@ -41,6 +41,8 @@ pub struct Store {
     pub deliveries: Deliveries,
     /// Who can prove its names by dns-01.
     pub solvers: Solvers,
+    /// Where they should be served.
+    pub watches: Watches,
     /// ACME orders.
     pub orders: Orders,
     /// ACME authorizations.
@@ -92,6 +94,7 @@ impl Store {
             fleet: Fleet::new(&database),
             deliveries: Deliveries::new(&database),
             solvers: Solvers::new(&database),
+            watches: Watches::new(&database),
             orders: Orders::new(&database),
             authorizations: Authorizations::new(&database),
             certificates: Certificates::new(&database),

@@ -222,6 +222,8 @@ async fn certificates_are_served_where_they_should_be_whatever_fails_on_the_host
     web.a_command_that_fails_leaves_what_was_there(&id, &names[0])
         .await?;
     web.what_is_not_served_is_put_back(&names[11]).await?;
+    web.what_is_changed_behind_its_back_is_found_and_repaired(&id, &names[0])
+        .await?;
     let agent = web.killed_in_the_middle(&id, &names[0], agent).await?;
     let agent = host
         .shows_another_certificate_before_its_own_is_over(agent)
@@ -434,6 +436,65 @@ impl Web<'_> {
         let left = fs::read_dir(&beside)?.count();
         ensure!(left == 0, "{left} files are left");
         Ok(())
+    }
+
+    /// Somebody puts another certificate there: a worker that looks from outside sees it, has it delivered anew, and sees that it
+    /// has helped.
+    async fn what_is_changed_behind_its_back_is_found_and_repaired(
+        &self,
+        id: &str,
+        name: &str,
+    ) -> Result<()> {
+        let (host, nginx) = (self.host, self.nginx);
+        let other = rcgen::generate_simple_self_signed(vec![name.to_owned()])?;
+        let tls = nginx.certificates();
+        fs::write(tls.join(format!("{name}.pem")), other.cert.pem())?;
+        fs::write(
+            tls.join(format!("{name}.key")),
+            other.signing_key.serialize_pem(),
+        )?;
+        let reloaded = Command::new("/bin/sh")
+            .args(["-c", &nginx.reload_line()])
+            .output()?;
+        succeeded(&reloaded)?;
+        let endpoint = format!("127.0.0.1:{}", nginx.port());
+        // An address at which nobody listens, and a name that another certificate is for.
+        let nobody = format!("127.99.0.9:{}", nginx.port());
+        host.certfleet(&["cert", "watch", id, &nobody, "--repair"])?;
+        host.certfleet(&["cert", "watch", id, &endpoint, "--repair"])?;
+        let twice = refused(&host.cluster.certfleet(&["cert", "watch", id, &endpoint])?)?;
+        ensure!(twice.contains("already"), "{twice}");
+        let found = self.until_drift(id, |found| found.len() == 2).await?;
+        let at = |endpoint: &str| found.iter().find(|found| found["endpoint"] == endpoint);
+        let (there, nowhere) = (
+            at(&endpoint).context("there")?,
+            at(&nobody).context("nowhere")?,
+        );
+        ensure!(
+            there["drift"] == "otherIssuer" && there["repaired_at"].is_string(),
+            "{there}"
+        );
+        ensure!(
+            nowhere["drift"] == "unreachable" && nowhere["repaired_at"].is_null(),
+            "{nowhere}"
+        );
+        self.until_drift(id, |found| found.len() == 1).await?;
+        self.is_served(id, name)
+    }
+
+    /// What is wrong with what is served of a certificate, as soon as it is so.
+    async fn until_drift(&self, id: &str, is: impl Fn(&[Value]) -> bool) -> Result<Vec<Value>> {
+        let until = Instant::now() + PATIENCE;
+        loop {
+            let all = self.host.certfleet(&["cert", "drift"])?;
+            let mut found = all.as_array().context("no list")?.clone();
+            found.retain(|found| found["managed"] == id);
+            if is(&found) {
+                return Ok(found);
+            }
+            ensure!(Instant::now() < until, "{found:?}");
+            sleep(PAUSE).await;
+        }
     }
 
     /// The agent is killed while the command runs: the next one finds what was there before, puts it back, and delivers.

@@ -13,6 +13,7 @@ mod publish_crls;
 mod recover_work;
 mod renew_managed;
 mod rewrap_secrets;
+mod scan_endpoints;
 mod sequence_events;
 mod sign_certificate;
 mod sign_ocsp_response;
@@ -26,6 +27,7 @@ use certfleet_domain::{Clock, InvalidTransition, Timestamp};
 use certfleet_jobs::{Job, Lease, Outcome};
 use certfleet_service_kit::settings::Siem;
 use certfleet_storage::{CommitError, Keep, StorageError, Store, Unit, Vault, VaultError};
+use certfleet_tls_probe::Prober;
 use certfleet_validation::Validator;
 
 use crate::issuing::Issuing;
@@ -50,6 +52,8 @@ pub struct Handlers {
     pub recorder: Recorder,
     /// What proves control of names.
     pub validator: Validator,
+    /// What looks at what is served.
+    pub prober: Prober,
     /// What counts.
     pub metrics: Metrics,
     /// The clock.
@@ -145,6 +149,7 @@ impl Handlers {
                 Job::PublishCrls { .. } => self.publish_crls(lease).await,
                 Job::RewrapSecrets { .. } => self.rewrap_secrets(lease).await,
                 Job::PlanRenewals { .. } => self.plan_renewals(lease).await,
+                Job::ScanEndpoints { .. } => self.scan_endpoints(lease).await,
                 Job::UpdateDns { .. } => self.update_dns(lease).await,
                 Job::RenewManaged { managed, round } => {
                     self.renew_managed(lease, *managed, *round).await
@@ -194,6 +199,7 @@ impl Handlers {
             Job::IssueServerCertificate { .. }
             | Job::PlanRenewals { .. }
             | Job::UpdateDns { .. }
+            | Job::ScanEndpoints { .. }
             | Job::SignOcspResponse { .. }
             | Job::PublishCrls { .. }
             | Job::RecoverWork { .. }

@@ -158,14 +158,6 @@ impl Placement {
         self.next_at.is_some_and(|at| at <= now)
     }
 
-    /// The name that a host is asked for: that of a wildcard stands for any below it.
-    pub fn served_name(&self) -> String {
-        match &self.name {
-            Identifier::Wildcard(domain) => format!("certfleet-probe.{domain}"),
-            Identifier::Dns(_) | Identifier::Ip(_) => self.name.to_string(),
-        }
-    }
-
     /// How long it has been wanted.
     pub(super) fn waited(&self, now: Timestamp) -> Duration {
         now - self.wanted_at

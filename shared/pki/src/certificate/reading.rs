@@ -1,6 +1,7 @@
 //! Reading certificates: an issuer's, and what others need to know of any.
 
-use certfleet_domain::{Identifier, Timestamp};
+use aws_lc_rs::digest::{SHA256, digest};
+use certfleet_domain::{Fingerprint, Identifier, Timestamp};
 use x509_parser::certificate::X509Certificate;
 use x509_parser::extensions::ParsedExtension;
 use x509_parser::oid_registry::OID_X509_EXT_SUBJECT_ALT_NAME;
@@ -22,6 +23,21 @@ pub struct NotACertificate;
 /// Not a certificate.
 pub fn spki_of_certificate(der: &[u8]) -> Result<Vec<u8>, NotACertificate> {
     Ok(read(der)?.public_key().raw.to_vec())
+}
+
+/// Who signed a certificate: the name, as it stands there (DER).
+///
+/// # Errors
+/// Not a certificate.
+pub fn issuer_of_certificate(der: &[u8]) -> Result<Vec<u8>, NotACertificate> {
+    Ok(read(der)?.issuer().as_raw().to_vec())
+}
+
+/// The SHA-256 digest of a certificate, DER.
+pub fn fingerprint_of_certificate(der: &[u8]) -> Fingerprint {
+    let mut octets = [0; 32];
+    octets.copy_from_slice(digest(&SHA256, der).as_ref());
+    Fingerprint::new(octets)
 }
 
 /// Start and end of a certificate's validity, the last second included.

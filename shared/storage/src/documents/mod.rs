@@ -12,6 +12,7 @@ mod ocsp_response;
 mod order;
 mod solver;
 mod upstream;
+mod watch;
 
 use bson::{Bson, Document, doc};
 use certfleet_domain::Timestamp;

@@ -18,6 +18,7 @@ mod orders;
 mod secrets;
 mod selection;
 mod solvers;
+mod watches;
 
 use bson::{Bson, Document, doc};
 use futures_util::future::try_join_all;
@@ -44,6 +45,7 @@ pub use orders::{Orders, OrdersPage};
 pub use secrets::{Reseal, SealedSecrets, StoredSecret};
 pub use selection::Selection;
 pub use solvers::Solvers;
+pub use watches::Watches;
 
 async fn find_one<T: Stored>(
     collection: &Collection<Document>,

@@ -1,10 +1,9 @@
 //! Who asks: the agent whose certificate is shown.
 
 use axum::extract::FromRequestParts;
-use certfleet_agent_protocol::fingerprint;
 use certfleet_audit::{Act, Actor, Event, Sender};
 use certfleet_domain::{Agent, AgentCertificate, AgentName, ProblemKind, Timestamp};
-use certfleet_pki::validity_of_certificate;
+use certfleet_pki::{fingerprint_of_certificate, validity_of_certificate};
 use certfleet_service_kit::{ClientIp, PeerCertificates, RequestId};
 use http::request::Parts;
 
@@ -33,7 +32,7 @@ impl Shown {
             .map_err(|error| ApiError::new(ProblemKind::Malformed, error.to_string()))?;
         Ok(Self {
             certificate: AgentCertificate {
-                fingerprint: fingerprint(der),
+                fingerprint: fingerprint_of_certificate(der),
                 not_after,
             },
             not_before,

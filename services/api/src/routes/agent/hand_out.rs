@@ -102,7 +102,7 @@ impl Ready {
             placement: placement.id,
             version: version.id,
             target: target.name.clone(),
-            served_name: placement.served_name(),
+            served_name: placement.name.host_below(),
             files: files.collect(),
             reload: target.reload.clone(),
             probe: target.probe.clone(),

@@ -8,6 +8,7 @@ mod renew;
 pub mod revoke;
 mod show;
 mod view;
+mod watch;
 
 use std::path::PathBuf;
 
@@ -38,6 +39,10 @@ pub enum CertCommand {
     },
     /// Have it delivered to more targets, or once more to the same.
     Deliver(place::DeliverArgs),
+    /// Have it looked at whether it is served somewhere.
+    Watch(watch::WatchArgs),
+    /// List where something else is served than should be, or nothing.
+    Drift,
     /// Write the current chain and its key into files.
     Export(export::ExportArgs),
     /// Revoke one certificate or many, by what they have in common.
@@ -56,6 +61,8 @@ pub async fn run(
         CertCommand::Show { id } => show::run(&open(config).await?, id, out).await,
         CertCommand::Renew { id } => renew::run(&open(config).await?, id, out).await,
         CertCommand::Deliver(args) => place::run(&open(config).await?, &args, out).await,
+        CertCommand::Watch(args) => watch::run(&open(config).await?, &args, out).await,
+        CertCommand::Drift => watch::drift(&open(config).await?, out).await,
         CertCommand::Export(args) => export::run(&args, config, out).await,
         CertCommand::Revoke(args) => revoke::run(&open(config).await?, &args, out).await,
     }
