@@ -25,6 +25,7 @@ pub mod replicas;
 mod secrets;
 pub mod up;
 
+pub use certfleet_supervisor::Signal;
 pub use cluster::{Alone, Cluster, Plan, Shared};
 pub use database::Database;
 pub use launch::Binaries;
