@@ -130,6 +130,8 @@ REFUSED = [
     ({"api": {"terminationGraceSeconds": 30}}, "api.terminationGraceSeconds (30) is less than"),
     ({"worker": {"terminationGraceSeconds": 30}}, "worker.terminationGraceSeconds (30) is less than"),
     ({"tls": {"mode": "files"}}, "tls.existingSecret is missing"),
+    ({"agents": {"url": "https://agents.example.org"}}, "agents.url is given"),
+    ({"agents": {"url": "http://agents.example.org"}}, "agents"),
     ({"tls": {"existingSecret": "x"}}, "tls.mode is not files"),
     ({"tls": {"mode": "managed"}, "externalUrl": "http://acme.example.org"}, "externalUrl is http"),
     ({"tls": {"mode": "managed"}, "ingress": {"enabled": True}}, "ingress.enabled with tls.mode managed"),

@@ -107,6 +107,9 @@ helm.sh/chart: {{ printf "%s-%s" .root.Chart.Name .root.Chart.Version | replace 
 {{- if $values.publicHttp.url -}}
 {{- $_ := set $derived "revocation" (dict "url" $values.publicHttp.url "listen" "0.0.0.0:8080") -}}
 {{- end -}}
+{{- if $values.agents.url -}}
+{{- $_ := set $derived "agents" (dict "url" $values.agents.url "listen" "0.0.0.0:8446") -}}
+{{- end -}}
 {{- toYaml (mergeOverwrite (merge $listen $derived) (deepCopy $values.settings)) -}}
 {{- end -}}
 

@@ -6,6 +6,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use certfleet_domain::{Clock as _, SystemClock};
 use certfleet_service_kit::Metrics;
 use certfleet_storage::{SCHEDULER, Store};
 use prometheus::core::Collector as _;
@@ -27,7 +28,7 @@ pub fn tell_totals(store: &Store, metrics: &Metrics) {
     let kept = Arc::new(Kept::default());
     metrics.add_source(move || {
         let (totals, kept) = (totals.clone(), Arc::clone(&kept));
-        async move { kept.or(totals.ask()).await }
+        async move { kept.or(Box::pin(totals.ask())).await }
     });
 }
 
@@ -58,13 +59,14 @@ struct ClusterTotals(Store);
 impl ClusterTotals {
     /// Part by part, so that one that takes too long takes no other with it.
     async fn ask(&self) -> Families {
-        let (entities, orders, jobs, duties) = tokio::join!(
+        let (entities, orders, jobs, duties, fleet) = tokio::join!(
             in_time("entities", self.entities()),
             in_time("orders", self.orders()),
             in_time("jobs", self.jobs()),
             in_time("duties", self.duties()),
+            in_time("fleet", self.fleet()),
         );
-        [entities, orders, jobs, duties].concat()
+        [entities, orders, jobs, duties, fleet].concat()
     }
 
     async fn entities(&self) -> anyhow::Result<Families> {
@@ -125,6 +127,45 @@ impl ClusterTotals {
             "Jobs that were given up and wait for a person, by kind",
             &["kind"],
             kinds.iter().map(|(name, jobs)| (kind(name), jobs.dead)),
+        )?);
+        Ok(families)
+    }
+
+    async fn fleet(&self) -> anyhow::Result<Families> {
+        let fleet = self.0.totals().fleet(SystemClock.now()).await?;
+        let mut families = Families::new();
+        for (name, help, count) in [
+            (
+                "certfleet_managed_certificates",
+                "Certificates that are kept renewed",
+                fleet.managed,
+            ),
+            (
+                "certfleet_managed_expired",
+                "Managed certificates that are not valid any more",
+                fleet.expired,
+            ),
+            (
+                "certfleet_managed_failing",
+                "Managed certificates whose renewal fails day by day",
+                fleet.failing,
+            ),
+            (
+                "certfleet_placements_pending",
+                "Certificates that are to be delivered to a host",
+                fleet.pending,
+            ),
+        ] {
+            families.extend(gauge(name, help, &[], [([], i64::try_from(count)?)])?);
+        }
+        families.extend(gauge(
+            "certfleet_drift_findings",
+            "Places where something else is served than should be, by what it is",
+            &["drift"],
+            fleet
+                .drifted
+                .into_iter()
+                .map(|(drift, count)| ([drift], count)),
         )?);
         Ok(families)
     }

@@ -53,5 +53,5 @@ pub use rewrap::Rewrapped;
 pub use store::Store;
 pub use switches::{Maintenance, SwitchBoard, Switches};
 pub use timetable::{LastRun, Look, Run, Timetable};
-pub use totals::{Entities, Totals, Unfinished, Waiting};
+pub use totals::{Entities, FleetTotals, Totals, Unfinished, Waiting};
 pub use vault::{SecretName, Vault, VaultError};

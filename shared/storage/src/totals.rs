@@ -8,13 +8,17 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use bson::{DateTime, Document, doc};
+use certfleet_domain::{Drift, Setback, Timestamp};
 use certfleet_jobs::JobKind;
 use futures_util::TryStreamExt;
 use mongodb::Database;
 
-use crate::collections::{ACCOUNTS, AUTHORIZATIONS, CERTIFICATES, JOBS, ORDERS};
+use crate::collections::{
+    ACCOUNTS, AUTHORIZATIONS, CERTIFICATES, JOBS, MANAGED, ORDERS, PLACEMENTS, WATCHES,
+};
 use crate::error::StorageError;
 use crate::jobs::Jobs;
+use crate::repositories::WantedManaged;
 
 /// Reads what there is in the cluster.
 #[derive(Clone)]
@@ -54,6 +58,21 @@ pub struct Unfinished {
     pub dead: i64,
 }
 
+/// How the fleet is. No more than [`Totals::MOST`] are counted of each but of all.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct FleetTotals {
+    /// Managed certificates; an estimate.
+    pub managed: u64,
+    /// Those whose certificate is not valid any more.
+    pub expired: u64,
+    /// Those that fail day by day.
+    pub failing: u64,
+    /// Certificates that are to be delivered somewhere.
+    pub pending: u64,
+    /// Places where something else is served than should be, or nothing: by what it is, every kind of this build.
+    pub drifted: BTreeMap<String, i64>,
+}
+
 impl Totals {
     /// The most documents that are looked at for a figure; 200,000 take longer than anybody waits who scrapes metrics.
     pub const MOST: i64 = 50_000;
@@ -84,9 +103,7 @@ impl Totals {
         let processing = doc! {
             "state.status": "processing", "created_at": { "$gt": DateTime::from_millis(0) },
         };
-        let orders = self.database.collection::<Document>(ORDERS);
-        let most = Self::MOST.unsigned_abs();
-        Ok(orders.count_documents(processing).limit(most).await?)
+        self.count_up_to_most(ORDERS, processing).await
     }
 
     /// How many jobs wait and how many are dead, by kind: every kind of this build, and whatever else is there.
@@ -112,6 +129,48 @@ impl Totals {
             kinds.insert(kind, Waiting { depth, oldest });
         }
         Ok(kinds)
+    }
+
+    /// How the fleet is at this moment.
+    pub async fn fleet(&self, now: Timestamp) -> Result<FleetTotals, StorageError> {
+        let expired = WantedManaged::Expired(now).filter();
+        let failing = WantedManaged::Failing(Setback::WANTS_A_PERSON).filter();
+        // The agent is the index's first key: without it, all placements would be read.
+        let pending = doc! { "agent": { "$gt": "" }, "next_at": { "$type": "date" } };
+        Ok(FleetTotals {
+            managed: self.estimate(MANAGED).await?,
+            expired: self.count_up_to_most(MANAGED, expired).await?,
+            failing: self.count_up_to_most(MANAGED, failing).await?,
+            pending: self.count_up_to_most(PLACEMENTS, pending).await?,
+            drifted: self.drifted().await?,
+        })
+    }
+
+    async fn count_up_to_most(
+        &self,
+        collection: &str,
+        filter: Document,
+    ) -> Result<u64, StorageError> {
+        let documents = self.database.collection::<Document>(collection);
+        let most = Self::MOST.unsigned_abs();
+        Ok(documents.count_documents(filter).limit(most).await?)
+    }
+
+    async fn drifted(&self) -> Result<BTreeMap<String, i64>, StorageError> {
+        let pipeline = [
+            doc! { "$match": { "finding.first_seen": { "$exists": true } } },
+            doc! { "$limit": Self::MOST },
+            doc! { "$group": { "_id": "$finding.drift", "count": { "$sum": 1_i64 } } },
+        ];
+        let watches = self.database.collection::<Document>(WATCHES);
+        let rows: Vec<Document> = watches.aggregate(pipeline).await?.try_collect().await?;
+        let known = Drift::ALL.iter().map(|drift| (drift.name().to_owned(), 0));
+        let mut drifted: BTreeMap<String, i64> = known.collect();
+        for row in rows {
+            let name = row.get_str("_id").unwrap_or_default().to_owned();
+            drifted.insert(name, row.get_i64("count").unwrap_or_default());
+        }
+        Ok(drifted)
     }
 
     async fn dead(&self) -> Result<Vec<(String, i64)>, StorageError> {

@@ -9,7 +9,7 @@ pub fn duty() -> Duty {
     Duty {
         name: "renewals",
         // A run reads one key of an index where there is nothing to do.
-        every: Duration::from_secs(10),
+        every: Duration::from_secs(5),
         job: Box::new(|slot| Job::PlanRenewals {
             due: slot.due.unix_timestamp(),
             since: slot.since.unix_timestamp(),

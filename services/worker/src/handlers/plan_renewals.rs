@@ -1,25 +1,31 @@
 //! Enqueues a look at each managed certificate that is due for one. Reads what is due, by an index, and nothing else.
 
-use certfleet_jobs::{Job, Lease};
+use certfleet_jobs::{Job, JobKind, Lease};
 use certfleet_storage::{CommitError, Unit};
 
 use super::{HandlerError, Handlers};
 
 /// So many are enqueued with one transaction.
 const AT_ONCE: i64 = 100;
-/// So many transactions in one run; the next is due soon.
-const ROUNDS: usize = 100;
+/// So many wait or are in hand at the most, however many are due: what workers do until the next run, with room to spare. A claim
+/// that has no room for more of them has to look past all that wait; what is due and not enqueued costs nothing.
+const WAITING: i64 = 1000;
 
 impl Handlers {
     pub(super) async fn plan_renewals(&self, lease: &Lease) -> Result<(), HandlerError> {
         let mut planned = 0;
-        for _ in 0..ROUNDS {
+        let waiting = self.store.totals().waiting().await?;
+        let waiting = waiting.get(JobKind::RenewManaged.name());
+        let mut room = WAITING - waiting.map_or(0, |waiting| waiting.depth);
+        while room > 0 {
             let now = self.clock.now();
-            let due = self.store.fleet.due(now, AT_ONCE).await?;
+            let due = self.store.fleet.due(now, AT_ONCE.min(room)).await?;
             if due.is_empty() {
                 break;
             }
             let found = due.len();
+            // Those that others are faster with count as well: no run is endless.
+            room -= i64::try_from(found).unwrap_or(i64::MAX);
             let mut unit = Unit::default();
             for managed in due {
                 let job = Job::RenewManaged {

@@ -55,6 +55,17 @@ pub enum Drift {
 }
 
 impl Drift {
+    /// All of them.
+    pub const ALL: [Self; 7] = [
+        Self::Unreachable,
+        Self::Expired,
+        Self::WrongName,
+        Self::FormerVersion,
+        Self::OtherIssuer,
+        Self::OtherCertificate,
+        Self::IncompleteChain,
+    ];
+
     /// The name in the API and in metrics.
     pub fn name(self) -> &'static str {
         match self {

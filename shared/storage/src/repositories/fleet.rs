@@ -20,7 +20,7 @@ pub enum WantedManaged {
 }
 
 impl WantedManaged {
-    fn filter(self) -> Document {
+    pub(crate) fn filter(self) -> Document {
         match self {
             Self::All => Document::new(),
             Self::Expired(now) => doc! { "current.not_after": { "$lte": to_bson_time(now) } },

@@ -1,5 +1,7 @@
 //! A place to deliver to is added.
 
+use std::collections::BTreeSet;
+
 use certfleet_audit::Act;
 use certfleet_domain::{
     AgentName, Clock as _, CommandName, Endpoint, FileContent, PathPattern, SystemClock, Target,
@@ -97,15 +99,10 @@ struct Added {
 /// Adds it.
 pub async fn run(store: &Store, args: &AddArgs, out: Output) -> Result<(), Failure> {
     let files = args.files();
-    let mut paths: Vec<&PathPattern> = files.iter().map(|file| &file.path).collect();
-    paths.dedup();
-    if paths.len() < files.len()
-        || files.first().map(|one| &one.path) == files.get(2).map(|one| &one.path)
-            && files.len() > 2
-    {
-        return Err(Failure::Invalid(
-            "two of the files are the same one; nothing was done".to_owned(),
-        ));
+    let paths: BTreeSet<&str> = files.iter().map(|file| file.path.as_str()).collect();
+    if paths.len() < files.len() {
+        let why = "two of the files are the same one; nothing was done";
+        return Err(Failure::Invalid(why.to_owned()));
     }
     let named = files.iter().filter(|file| file.path.has_name()).count();
     if named != 0 && named != files.len() {
