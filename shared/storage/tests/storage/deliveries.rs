@@ -2,10 +2,11 @@
 //! certificate, and what is due on a host is found by that.
 
 use certfleet_domain::{
-    Agent, AgentCertificate, AgentState, FileContent, Fingerprint, ManagedId, Placement,
-    PlacementId, SystemClock, SystemRng, Target, TargetFile, TokenDigest, VersionId,
+    Agent, AgentCertificate, AgentState, DnsProof, Drift, FileContent, Fingerprint, ManagedId,
+    Placement, PlacementId, ProofState, SystemClock, SystemRng, Target, TargetFile, TokenDigest,
+    VersionId, Watch, WatchId, WatchPolicy,
 };
-use certfleet_storage::collections::{AGENTS, PLACEMENTS};
+use certfleet_storage::collections::{AGENTS, PLACEMENTS, WATCHES};
 use certfleet_storage::{CommitError, Unit};
 use time::Duration;
 
@@ -181,4 +182,118 @@ async fn what_is_due_on_a_host_is_found_by_that_and_a_stranger_by_their_certific
         assert_eq!(found, None);
     });
     by_index(&asked.await, "fingerprint: 1 }", 0, 0);
+}
+
+#[tokio::test]
+async fn what_is_served_is_known_and_counted_with_the_rest_of_the_fleet() {
+    let space = space().await;
+    let (watches, deliveries) = (&space.store.watches, &space.store.deliveries);
+    let at = now();
+    let watch = |port: u16| {
+        let endpoint = format!("localhost:{port}").parse().expect("an endpoint");
+        Watch::new(
+            WatchId::generate(&SystemClock, &mut SystemRng),
+            ManagedId::generate(&SystemClock, &mut SystemRng),
+            (endpoint, "www.example.org".parse().expect("a name")),
+            WatchPolicy::Repair,
+            at,
+        )
+    };
+    let drifted = |port| watch(port).looked(Some((Drift::Expired, "so".to_owned())), at);
+    let stages = [
+        watch(1),
+        watch(2).looked(None, at),
+        drifted(3).repaired(at),
+        drifted(4),
+    ];
+    for stage in &stages {
+        let unit = watches.insert(stage).expect("a unit");
+        commit(&space, unit).await.expect("a commit");
+        let found = watches.find(stage.id).await.expect("a read");
+        assert_eq!(found.as_ref(), Some(stage));
+    }
+    let twice = Watch {
+        id: WatchId::generate(&SystemClock, &mut SystemRng),
+        ..stages[0].clone()
+    };
+    let twice = commit(&space, watches.insert(&twice).expect("a unit")).await;
+    assert!(
+        matches!(twice, Err(CommitError::Duplicate { .. })),
+        "{twice:?}"
+    );
+    let asked = profiled(&space, WATCHES, async || {
+        let found = watches.findings(10).await.expect("a read");
+        assert_eq!(found, stages[2..]);
+        let due = watches.due(at, 10).await.expect("a read");
+        assert_eq!(due, stages[..1]);
+    });
+    by_index(&asked.await, "IXSCAN", 2, 2);
+
+    let due = placement(&target("web"), "a.example.org").want(version(), at);
+    let unit = deliveries.insert_placement(&due).expect("a unit");
+    commit(&space, unit).await.expect("a commit");
+    let there = space.store.totals().fleet(at).await.expect("a count");
+    assert_eq!(
+        (there.managed, there.expired, there.failing, there.pending),
+        (0, 0, 0, 1)
+    );
+    assert_eq!(there.drifted.get("expired"), Some(&2));
+    assert_eq!(there.drifted.len(), Drift::ALL.len());
+}
+
+#[tokio::test]
+async fn a_proof_is_wanted_published_and_done_once_however_often_that_is_said() {
+    let space = space().await;
+    let solvers = &space.store.solvers;
+    let managed = ManagedId::generate(&SystemClock, &mut SystemRng);
+    let at = now();
+    let proof = DnsProof {
+        solver: "zone".parse().expect("a name"),
+        name: "_acme-challenge.example.org".to_owned(),
+        text: "$text".to_owned(),
+        state: ProofState::Wanted,
+        managed,
+        changed_at: at,
+        until: at + Duration::HOUR,
+        trouble: None,
+    };
+    let ids = [proof.id()];
+    let state = async || {
+        let found = solvers.proofs_of(managed).await.expect("a read");
+        found.first().map(|found| found.state)
+    };
+    let want = async || {
+        commit(&space, solvers.want(&proof))
+            .await
+            .expect("a commit")
+    };
+    want().await;
+    want().await;
+    assert_eq!(state().await, Some(ProofState::Wanted));
+    let pending = solvers.pending(at, 10).await.expect("a read");
+    assert_eq!((pending.len(), pending[0].text.as_str()), (1, "$text"));
+    solvers.trouble(&ids, "away").await.expect("a write");
+    solvers.published(&ids).await.expect("a write");
+    // Wanted once more, it is there already.
+    want().await;
+    assert_eq!(state().await, Some(ProofState::Published));
+    assert_eq!(solvers.proofs(&ids).await.expect("a read")[0].trouble, None);
+    assert!(solvers.pending(at, 10).await.expect("a read").is_empty());
+    // Of a run that stood still: what is published is not forgotten.
+    solvers.forget(&ids, at).await.expect("a write");
+    assert_eq!(state().await, Some(ProofState::Published));
+    solvers.done(managed).await.expect("a write");
+    solvers.published(&ids).await.expect("a write");
+    assert_eq!(state().await, Some(ProofState::Done));
+    // Wanted anew before it is removed: it is to be published again.
+    want().await;
+    assert_eq!(state().await, Some(ProofState::Wanted));
+    let late = solvers
+        .pending(at + Duration::HOUR, 10)
+        .await
+        .expect("a read");
+    assert_eq!(late.len(), 1);
+    solvers.done(managed).await.expect("a write");
+    solvers.forget(&ids, at).await.expect("a write");
+    assert_eq!(state().await, None);
 }
