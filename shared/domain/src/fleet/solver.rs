@@ -138,17 +138,30 @@ impl DnsProof {
     }
 }
 
-/// What has changed waits for so long for what comes with it: one change of a zone, however many proofs.
-const SETTLE: Duration = Duration::seconds(3);
-/// But no longer than this, however much comes.
-const LONGEST: Duration = Duration::MINUTE;
+/// How long what has changed waits for what comes with it, and how long at the most, however much comes: one change of a zone,
+/// however many proofs.
+const WANTED: (Duration, Duration) = (Duration::seconds(3), Duration::MINUTE);
+/// Nobody waits for what is to be removed, and renewals end one after the other.
+const UNWANTED: (Duration, Duration) = (Duration::seconds(30), Duration::minutes(10));
 
-/// Whether a zone is to be changed now, of which these proofs are to be published or removed.
+/// Whether a zone is to be changed now, of which these proofs are to be published or removed. What is to be removed goes with what
+/// is to be published, if there is any.
 pub fn settled(pending: &[DnsProof], now: Timestamp) -> bool {
-    let changes = pending.iter().map(|proof| proof.changed_at);
+    let (wanted, unwanted): (Vec<_>, Vec<_>) = pending
+        .iter()
+        .partition(|proof| proof.state == ProofState::Wanted);
+    if wanted.is_empty() {
+        is_quiet(&unwanted, UNWANTED, now)
+    } else {
+        is_quiet(&wanted, WANTED, now)
+    }
+}
+
+fn is_quiet(proofs: &[&DnsProof], (settle, longest): (Duration, Duration), now: Timestamp) -> bool {
+    let changes = proofs.iter().map(|proof| proof.changed_at);
     let newest = changes.clone().max();
     let oldest = changes.min();
-    newest.is_some_and(|at| at <= now - SETTLE) || oldest.is_some_and(|at| at <= now - LONGEST)
+    newest.is_some_and(|at| at <= now - settle) || oldest.is_some_and(|at| at <= now - longest)
 }
 
 #[cfg(test)]
@@ -194,26 +207,34 @@ mod tests {
     #[test]
     fn a_zone_is_changed_when_nothing_more_comes_or_something_has_waited_for_long() {
         let now = SystemClock.now();
-        let proof = |age: i64| DnsProof {
+        let proof = |state: ProofState, age: i64| DnsProof {
             solver: "all".parse().unwrap(),
             name: "_acme-challenge.example.org".to_owned(),
             text: "text".to_owned(),
-            state: ProofState::Wanted,
+            state,
             managed: ManagedId::generate(&SystemClock, &mut crate::SystemRng),
             changed_at: now - Duration::seconds(age),
             until: now,
             trouble: None,
         };
-        for (ages, due) in [
-            ([].as_slice(), false),
-            (&[0], false),
-            (&[3], true),
-            (&[20, 1], false),
-            (&[20, 4], true),
-            (&[60, 0], true),
+        for (wanted, done, due) in [
+            ([].as_slice(), [].as_slice(), false),
+            (&[0], &[], false),
+            (&[3], &[], true),
+            (&[20, 1], &[], false),
+            (&[20, 4], &[], true),
+            (&[60, 0], &[], true),
+            (&[], &[29], false),
+            (&[], &[300, 30], true),
+            (&[], &[600, 0], true),
+            // What is to be removed neither hurries what is to be published nor holds it up.
+            (&[1], &[600], false),
+            (&[3], &[0], true),
         ] {
-            let pending: Vec<DnsProof> = ages.iter().copied().map(proof).collect();
-            assert_eq!(settled(&pending, now), due, "{ages:?}");
+            let wanted = wanted.iter().map(|age| proof(ProofState::Wanted, *age));
+            let done = done.iter().map(|age| proof(ProofState::Done, *age));
+            let pending: Vec<DnsProof> = wanted.chain(done).collect();
+            assert_eq!(settled(&pending, now), due, "{pending:?}");
         }
     }
 

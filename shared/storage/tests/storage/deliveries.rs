@@ -265,7 +265,7 @@ async fn a_proof_is_wanted_published_and_done_once_however_often_that_is_said() 
     let want = async || {
         commit(&space, solvers.want(&proof))
             .await
-            .expect("a commit")
+            .expect("a commit");
     };
     want().await;
     want().await;
