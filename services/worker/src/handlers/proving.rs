@@ -9,6 +9,7 @@ use certfleet_domain::{
     ChallengeKind, DnsName, DnsProof, Identifier, Managed, ProofState, Solver, Timestamp,
     challenge_name,
 };
+use certfleet_jobs::Lease;
 use certfleet_storage::Unit;
 use certfleet_upstream::{Member, Proof};
 
@@ -81,6 +82,21 @@ impl Handlers {
             looked.map_err(|error| HandlerError::Passing(error.to_string()))?;
         }
         Ok(Proven::Shown)
+    }
+
+    /// Nobody wants the proofs of this renewal any more. Said by whoever has the lease: one that stood still would take away those
+    /// of the next.
+    pub(super) async fn done_proving(
+        &self,
+        lease: &Lease,
+        managed: &Managed,
+        solvers: &[Solver],
+    ) -> Result<(), HandlerError> {
+        if solvers.is_empty() {
+            return Ok(());
+        }
+        self.still_ours(lease).await?;
+        Ok(self.store.solvers.done(managed.id).await?)
     }
 
     /// What is said of a record that is not published yet, if one is not.

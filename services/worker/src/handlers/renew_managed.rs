@@ -67,7 +67,7 @@ impl Handlers {
                     self.begin(lease, managed, now).await
                 }
                 Next::Place => self.place(lease, managed, begun_here).await,
-                Next::Pursue => self.pursue(managed).await,
+                Next::Pursue => self.pursue(lease, managed).await,
             };
             let step = match taken {
                 // Trouble that has not passed for minutes is a failure, and the brain's to deal with.
@@ -111,7 +111,7 @@ impl Handlers {
     }
 
     /// Nothing that cannot be undone is done by who stood still until the lease was another's: that one may have done it.
-    async fn still_ours(&self, lease: &Lease) -> Result<(), HandlerError> {
+    pub(super) async fn still_ours(&self, lease: &Lease) -> Result<(), HandlerError> {
         match self.store.jobs.step(lease, Unit::default()).await {
             Ok(()) => Ok(()),
             Err(CommitError::Storage(error)) => Err(error.into()),
@@ -257,7 +257,7 @@ impl Handlers {
     }
 
     /// Sees the order through, as far as it goes by itself.
-    async fn pursue(&self, managed: Managed) -> Result<Step, HandlerError> {
+    async fn pursue(&self, lease: &Lease, managed: Managed) -> Result<Step, HandlerError> {
         let attempt = under_way(&managed)?;
         let Course::Ordered { order, .. } = managed.course.clone() else {
             return Ok(Step::On(Box::new(managed)));
@@ -288,15 +288,13 @@ impl Handlers {
                             return Ok(Step::Over(Box::new(rests), Unit::default()));
                         }
                         Proven::Impossible(why) => {
-                            self.store.solvers.done(managed.id).await?;
+                            self.done_proving(lease, &managed, &solvers).await?;
                             return self.not_renewed(managed, why, None);
                         }
                     }
                 }
                 Progress::Ready => {
-                    if !solvers.is_empty() {
-                        self.store.solvers.done(managed.id).await?;
-                    }
+                    self.done_proving(lease, &managed, &solvers).await?;
                     let csr = self.request(attempt.version, &managed.names).await?;
                     reach(CrashPoint::RequestMade);
                     match member.finalize(&order, &csr).await {
@@ -318,7 +316,7 @@ impl Handlers {
                     return self.obtained(managed, &attempt, chain).await;
                 }
                 Progress::Failed(why) => {
-                    self.store.solvers.done(managed.id).await?;
+                    self.done_proving(lease, &managed, &solvers).await?;
                     return self.not_renewed(managed, why, None);
                 }
                 Progress::Validating | Progress::Processing => {}
