@@ -18,6 +18,9 @@ pub(crate) enum Operation {
     CreateCollection(&'static str),
     /// Makes indexes of a collection, in one pass over it.
     CreateIndexes(&'static str, Vec<Index>),
+    /// Sets fields in the documents that match the filter; once they are set, it matches them no more. For what is found by them:
+    /// a document that a former build writes afterwards has none until this one writes it.
+    Fill(&'static str, Document, Vec<Document>),
     /// Removes an index by its name. Only where another serves the same queries, and no build names it in one.
     DropIndex(&'static str, &'static str),
 }
@@ -61,6 +64,11 @@ impl Operation {
                 "indexes": indexes.iter().map(|index| &index.0).collect::<Vec<_>>(),
                 // All data-bearing members, which is the default, would let one that is down stop the migration.
                 "commitQuorum": "majority",
+            },
+            Self::Fill(collection, filter, pipeline) => doc! {
+                "update": collection,
+                "updates": [{ "q": filter, "u": pipeline, "multi": true }],
+                "writeConcern": { "w": "majority" },
             },
             Self::DropIndex(collection, name) => doc! { "dropIndexes": collection, "index": name },
         }

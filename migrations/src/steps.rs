@@ -14,6 +14,7 @@ mod m0011_secrets;
 mod m0012_deliveries;
 mod m0013_solvers;
 mod m0014_watches;
+mod m0015_access;
 
 use crate::step::Step;
 
@@ -34,6 +35,7 @@ pub(crate) fn all() -> Vec<Step> {
         m0012_deliveries::step(),
         m0013_solvers::step(),
         m0014_watches::step(),
+        m0015_access::step(),
     ]
 }
 
@@ -81,6 +83,7 @@ mod tests {
                 "9173f70b2c3ec6e30c332a51e17ce0cf5a86bca343f69db235f7758f75a8de35",
                 "c9e340fd15ac257e3f6a9d89316b08083ed6ea3cea39cbfc076bef4f505561b4",
                 "f28e040866c7ec9ad89206aa9aa04033c2e9f3283fabab79b5d62a9031990b99",
+                "ca30e5f9df13bcb4f5b9c96f3fdbdc9c31a786e84e895f95784b46000a229011",
             ]
         );
     }

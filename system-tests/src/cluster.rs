@@ -235,6 +235,13 @@ impl Cluster {
         &self.manifest.endpoints.root
     }
 
+    /// A token of the REST API by which everything may be done.
+    pub fn admin_token(&self) -> Result<String> {
+        let file = self.manifest.endpoints.admin_token_file.as_ref();
+        let file = file.context("the cluster has no token")?;
+        Ok(std::fs::read_to_string(file)?)
+    }
+
     /// The key encryption key's file.
     pub fn kek_file(&self) -> &Path {
         &self.manifest.endpoints.kek_file

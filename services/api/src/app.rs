@@ -18,6 +18,7 @@ use tokio_util::sync::CancellationToken;
 use crate::error::ApiError;
 use crate::limits::RateLimits;
 use crate::metrics::Metrics;
+use crate::routes::rest::TokenUses;
 use crate::urls::ExternalUrl;
 
 /// How often a waiting answer looks by itself.
@@ -80,6 +81,8 @@ pub struct Parts {
     pub url: ExternalUrl,
     /// Which process this is.
     pub server: ServerId,
+    /// When tokens of the REST API were used.
+    pub token_uses: TokenUses,
     /// What to do.
     pub policy: Policy,
 }

@@ -1,4 +1,4 @@
-//! Reading a request's body: no more of it than a JWS may have, and in no more time than a client may take.
+//! Reading a request's body: no more of it than there may be, and in no more time than a client may take.
 
 use std::time::Duration;
 
@@ -15,14 +15,19 @@ const SENT_WITHIN: Duration = Duration::from_secs(10);
 /// read it.
 const DISCARDED: usize = 4 << 20;
 
-/// The whole body.
+/// The whole body, if it is no longer than a JWS may be.
 pub async fn read(body: Body) -> Result<Vec<u8>, ApiError> {
-    timeout(SENT_WITHIN, read_all(body))
+    read_up_to(MAX_BODY, body).await
+}
+
+/// The whole body, of so many octets at the most.
+pub async fn read_up_to(most: usize, body: Body) -> Result<Vec<u8>, ApiError> {
+    timeout(SENT_WITHIN, read_all(most, body))
         .await
         .map_err(|_| ApiError::SlowBody)?
 }
 
-async fn read_all(body: Body) -> Result<Vec<u8>, ApiError> {
+async fn read_all(most: usize, body: Body) -> Result<Vec<u8>, ApiError> {
     let mut body = Limited::new(body, DISCARDED);
     let mut read = Vec::new();
     let mut too_large = false;
@@ -30,7 +35,7 @@ async fn read_all(body: Body) -> Result<Vec<u8>, ApiError> {
         match frame {
             Ok(frame) => {
                 let data = frame.into_data().unwrap_or_default();
-                too_large |= read.len() + data.len() > MAX_BODY;
+                too_large |= read.len() + data.len() > most;
                 if !too_large {
                     read.extend_from_slice(&data);
                 }

@@ -127,7 +127,7 @@ impl FromRequest<App> for Signed {
         let path = uri
             .path_and_query()
             .map_or("/", http::uri::PathAndQuery::as_str);
-        jws.require_url(&app.url.of_request(path))?;
+        jws.require_url(&app.url.under(path))?;
         let nonce = app.open_nonce(jws.nonce())?;
         let ticket: Ticket = parts.extensions.get().cloned().ok_or_else(|| {
             ApiError::Internal("a route for signed requests gives them no ticket".to_owned())

@@ -24,6 +24,7 @@ use tokio_util::sync::CancellationToken;
 use crate::app::{App, Parts, Policy};
 use crate::limits::RateLimits;
 use crate::metrics::Metrics;
+use crate::routes::rest::TokenUses;
 use crate::server_certificate::ServerCertificate;
 use crate::urls::ExternalUrl;
 use crate::{nonce_key, routes};
@@ -72,6 +73,7 @@ pub async fn serve(context: Context<ApiSettings>) -> anyhow::Result<()> {
         switches: watch_switches(&store, background.clone()).await?,
         url: ExternalUrl::new(settings.server.external_url.as_str()),
         server: context.server_id,
+        token_uses: TokenUses::default(),
         policy: policy(&settings.acme)?,
         clock,
         vault: vault.clone(),
@@ -109,6 +111,7 @@ struct Listeners {
     clients: TcpListener,
     relying_parties: Option<TcpListener>,
     agents: Option<TcpListener>,
+    rest: Option<TcpListener>,
 }
 
 impl Listeners {
@@ -122,6 +125,7 @@ impl Listeners {
             clients: bind(settings.server.listen, shared).context("server.listen")?,
             relying_parties: beside(settings.revocation.listen, "revocation.listen")?,
             agents: beside(settings.agents.listen, "agents.listen")?,
+            rest: beside(settings.rest.listen, "rest.listen")?,
         })
     }
 }
@@ -151,6 +155,14 @@ fn servers(
             listener,
             for_strangers().with_state(app.clone()),
             None,
+        ));
+    }
+    if let Some(listener) = listeners.rest {
+        let router = routes::rest::router(app, settings.write_timeout).with_state(app.clone());
+        servers.push(server(
+            listener,
+            router,
+            certificate.map(server_config).transpose()?,
         ));
     }
     if let (Some(listener), Some(slot)) = (listeners.agents, certificate) {
@@ -198,7 +210,11 @@ fn router(app: App, context: &Context<ApiSettings>) -> Router {
         router = router.merge(routes::pki::router().with_state(app.clone()));
     }
     if settings.audit.publish {
-        router = router.merge(routes::audit::router().with_state(app));
+        router = router.merge(routes::audit::router().with_state(app.clone()));
+    }
+    if settings.rest.enabled && settings.rest.listen.is_none() {
+        let rest = routes::rest::router(&app, settings.server.write_timeout);
+        router = router.merge(rest.with_state(app));
     }
     router
 }

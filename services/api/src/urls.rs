@@ -16,9 +16,14 @@ impl ExternalUrl {
         Self(url.trim_end_matches('/').to_owned())
     }
 
-    /// The URL of a request's path and query, as its client has to have signed it (RFC 8555 §6.4).
-    pub fn of_request(&self, path_and_query: &str) -> String {
+    /// The URL of a path and query; for a request's, that which its client has to have signed (RFC 8555 §6.4).
+    pub fn under(&self, path_and_query: &str) -> String {
         format!("{}{path_and_query}", self.0)
+    }
+
+    /// It, as it is.
+    pub fn base(&self) -> &str {
+        &self.0
     }
 
     /// The URLs of one authority.

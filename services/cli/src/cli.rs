@@ -7,7 +7,7 @@ use clap_complete::Shell;
 
 use crate::commands::{
     agent, audit, backup, ca, cert, config, crl, db, dr, eab, inspect, jobs, kek, limits,
-    maintenance, plan, rollout, solver, target, upstream,
+    maintenance, plan, project, rollout, solver, target, token, upstream,
 };
 use crate::up::UpArgs;
 
@@ -69,6 +69,12 @@ pub enum Command {
     /// Make keys that bind accounts to somebody you know (EAB), and take them away.
     #[command(subcommand)]
     Eab(eab::EabCommand),
+    /// Say who may do what over the REST API.
+    #[command(subcommand)]
+    Token(token::TokenCommand),
+    /// Keep apart what belongs to whom.
+    #[command(subcommand)]
+    Project(project::ProjectCommand),
     /// Say whom the fleet has certificates from.
     #[command(subcommand)]
     Upstream(upstream::UpstreamCommand),

@@ -3,6 +3,7 @@
 use std::io::Write;
 use std::process::ExitCode;
 
+use certfleet_management::Refused;
 use certfleet_service_kit::settings::SettingsError;
 
 /// Why a command did not do what it was asked to.
@@ -24,9 +25,14 @@ pub enum Failure {
 
 impl<E: Into<anyhow::Error>> From<E> for Failure {
     fn from(error: E) -> Self {
-        let error = error.into();
-        match error.downcast::<SettingsError>() {
-            Ok(settings) => Self::Invalid(settings.to_string()),
+        let error = match error.into().downcast::<SettingsError>() {
+            Ok(settings) => return Self::Invalid(settings.to_string()),
+            Err(error) => error,
+        };
+        match error.downcast::<Refused>() {
+            Ok(refused @ Refused::NotFound { .. }) => Self::NotFound(refused.to_string()),
+            Ok(refused @ Refused::Invalid(_)) => Self::Invalid(refused.to_string()),
+            Ok(refused) => Self::Failed(refused.into()),
             Err(error) => Self::Failed(error),
         }
     }

@@ -3,28 +3,22 @@
 use std::path::Path;
 
 use anyhow::Context as _;
-use base64::Engine as _;
-use base64::engine::general_purpose::{URL_SAFE, URL_SAFE_NO_PAD};
+use certfleet_management::mac_key_from_base64url;
 use zeroize::Zeroizing;
 
 use crate::failure::Failure;
 
-/// The key in this file. Some authorities pad it, though base64url as RFC 8555 has it is not.
+/// The key in this file.
 pub fn read_mac_key(file: &Path) -> Result<Zeroizing<Vec<u8>>, Failure> {
     let shown = || file.display().to_string();
     let text = Zeroizing::new(std::fs::read_to_string(file).with_context(shown)?);
-    let text = text.trim();
-    let key = URL_SAFE_NO_PAD
-        .decode(text)
-        .or_else(|_| URL_SAFE.decode(text));
-    match key {
-        Ok(key) if !key.is_empty() => Ok(Zeroizing::new(key)),
-        // What is wrong with it would tell of it.
-        _ => Err(Failure::new(format!(
+    // What is wrong with it would tell of it.
+    mac_key_from_base64url(&text).ok_or_else(|| {
+        Failure::new(format!(
             "{}: a key in base64url is due, as the authority gives it",
             shown()
-        ))),
-    }
+        ))
+    })
 }
 
 #[cfg(test)]

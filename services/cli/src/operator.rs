@@ -27,6 +27,11 @@ impl Operator {
         })
     }
 
+    /// Who they are, for the record.
+    pub fn sender(&self) -> &Sender {
+        &self.0
+    }
+
     /// What is put on record of their act on `target`, such as `job/<key>`.
     pub fn event(&self, act: Act, target: impl Display) -> Event {
         Event::new(&self.0, act, target, &SystemClock)

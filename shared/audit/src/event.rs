@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::fmt;
 use std::net::IpAddr;
 
-use certfleet_domain::{AccountId, Clock, EventId, ServerId, SystemRng, Timestamp};
+use certfleet_domain::{AccountId, Clock, EventId, ServerId, SystemRng, Timestamp, TokenId};
 use serde::{Serialize, Serializer};
 use time::format_description::well_known::Rfc3339;
 
@@ -75,10 +75,16 @@ acts! {
     ChangeAuthority = "authority.change",
     /// An authority that the fleet has certificates from was added.
     CreateUpstream = "upstream.create",
+    /// It was removed, with the key of the fleet's account.
+    RemoveUpstream = "upstream.remove",
     /// A worker made the fleet's account there.
     JoinUpstream = "upstream.join",
     /// A managed certificate was added.
     CreateManaged = "managed.create",
+    /// It is to be another one from now on.
+    ChangeManaged = "managed.change",
+    /// It is kept no more, and its keys are destroyed.
+    RemoveManaged = "managed.remove",
     /// A person asked for its renewal.
     ForceRenewal = "managed.force",
     /// A worker has got a certificate for it.
@@ -87,6 +93,8 @@ acts! {
     ExportManaged = "managed.export",
     /// A zone that the fleet may change was added.
     CreateSolver = "solver.create",
+    /// It was removed, with its key.
+    RemoveSolver = "solver.remove",
     /// Proofs were published in a zone, and others removed.
     UpdateZone = "solver.update-zone",
     /// A host's agent was invited.
@@ -95,8 +103,12 @@ acts! {
     EnrolAgent = "agent.enrol",
     /// It shows another certificate from now on.
     RenewAgent = "agent.renew",
+    /// It was removed: its certificate counts no more.
+    RemoveAgent = "agent.remove",
     /// A place to deliver to was added.
     CreateTarget = "target.create",
+    /// It was removed.
+    RemoveTarget = "target.remove",
     /// A certificate is to be delivered to a target.
     CreatePlacement = "placement.create",
     /// Its key was handed to the host's agent.
@@ -105,10 +117,20 @@ acts! {
     DeliverCertificate = "placement.deliver",
     /// A place where a certificate should be served is looked at from now on.
     CreateWatch = "watch.create",
+    /// It is looked at no more.
+    RemoveWatch = "watch.remove",
     /// Something else is served there than before: `refused` if it is not what should be.
     FindDrift = "watch.find",
     /// The certificate is delivered anew because of that.
     RepairDrift = "watch.repair",
+    /// A project was added.
+    CreateProject = "project.create",
+    /// It was removed.
+    RemoveProject = "project.remove",
+    /// A token of the REST API was made.
+    CreateToken = "token.create",
+    /// It counts no more.
+    RevokeToken = "token.revoke",
     /// A maintenance began: no new orders.
     BeginMaintenance = "maintenance.begin",
     /// It ended.
@@ -146,6 +168,8 @@ pub enum Actor {
     Key(String),
     /// A person at the command line, by the name the system has for them.
     Operator(String),
+    /// Whoever shows a token of the REST API.
+    Token(TokenId),
     /// A host's agent, by its certificate.
     Agent(String),
     /// A service, by itself.
@@ -158,6 +182,7 @@ impl fmt::Display for Actor {
             Self::Account(id) => write!(f, "account/{id}"),
             Self::Key(thumbprint) => write!(f, "key/{thumbprint}"),
             Self::Operator(name) => write!(f, "operator/{name}"),
+            Self::Token(id) => write!(f, "token/{id}"),
             Self::Agent(name) => write!(f, "agent/{name}"),
             Self::Service(name) => write!(f, "service/{name}"),
         }

@@ -112,6 +112,11 @@ id!(
     "a placement's"
 );
 id!(
+    /// A token of the REST API.
+    TokenId,
+    "a token"
+);
+id!(
     /// An ACME account.
     AccountId,
     "an account"

@@ -4,6 +4,7 @@
 //! come in. Nothing here does IO or knows a database; every other crate stands on this one and it
 //! stands on none of them.
 
+mod access;
 mod account;
 mod authority;
 mod authorization;
@@ -25,10 +26,14 @@ mod order;
 mod pkcs11_uri;
 mod problem;
 mod profile;
+mod project;
 mod renewal;
 mod trace_parent;
 mod transition;
 
+pub use access::{
+    ApiToken, ApiTokenState, Grant, NotAdmitted, Permission, Role, Scope, Sight, UnknownRole,
+};
 pub use account::{Account, AccountStatus, Contact, InvalidContact};
 pub use authority::{Authority, Issuer, Replacement};
 pub use authorization::{Authorization, AuthorizationState, AuthorizationStatus};
@@ -54,20 +59,21 @@ pub use fleet::{
 pub use identifier::{DnsName, Identifier, InvalidIdentifier};
 pub use ids::{
     AccountId, AuthorizationId, CertificateId, ChallengeId, EabKeyId, EventId, InvalidId, IssuerId,
-    LeaseToken, ManagedId, OrderId, PlacementId, ServerId, VersionId, WatchId,
+    LeaseToken, ManagedId, OrderId, PlacementId, ServerId, TokenId, VersionId, WatchId,
 };
 pub use limits::{
     AttemptTerms, Charge, InvalidRate, Limit, LimitKey, Rate, Verdict, registered_domain,
 };
 pub use names::{
-    AgentName, AuthorityName, CommandName, InvalidName, ProfileName, SolverName, TargetName,
-    UpstreamName,
+    AgentName, AuthorityName, CommandName, InvalidName, ProfileName, ProjectName, SolverName,
+    TargetName, UpstreamName,
 };
 pub use ocsp::{CertIdHash, OcspResponse};
 pub use order::{Order, OrderState, OrderStatus, Replaced};
 pub use pkcs11_uri::{InvalidPkcs11Uri, Pkcs11Uri};
 pub use problem::{Problem, ProblemKind};
 pub use profile::{KeyUsage, Profile};
+pub use project::Project;
 pub use renewal::{RenewalWindow, renewal_due};
 pub use trace_parent::{InvalidTraceParent, TraceParent};
 pub use transition::InvalidTransition;

@@ -75,6 +75,11 @@ macro_rules! short_name {
 }
 
 short_name!(
+    /// The name of a project.
+    ProjectName,
+    "a project"
+);
+short_name!(
     /// The name of an authority, as it stands in its directory's URL.
     AuthorityName,
     "an authority"

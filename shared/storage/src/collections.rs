@@ -40,6 +40,16 @@ pub const OCSP_RESPONSES: &str = "ocsp_responses";
 pub const UPSTREAMS: &str = "upstreams";
 /// Managed certificates.
 pub const MANAGED: &str = "managed_certificates";
+/// The index of managed certificates by their project.
+pub const MANAGED_OF_PROJECT: &str = "of_project";
+/// By their authorities.
+pub const MANAGED_FROM: &str = "from";
+/// Of those that have failed.
+pub const MANAGED_FAILING: &str = "failing_in_order";
+/// By when they expire.
+pub const MANAGED_EXPIRING: &str = "expiring";
+/// By their names, from the end.
+pub const MANAGED_SEARCH: &str = "search";
 /// The certificates that managed ones have had.
 pub const VERSIONS: &str = "managed_versions";
 /// What authorities that validate names of the fleet by http-01 are to find.
@@ -58,6 +68,14 @@ pub const SOLVERS: &str = "solvers";
 pub const DNS_PROOFS: &str = "dns_proofs";
 /// Where certificates of the fleet should be served, and what was found there.
 pub const WATCHES: &str = "watches";
+/// What belongs to whom.
+pub const PROJECTS: &str = "projects";
+/// Tokens of the REST API.
+pub const TOKENS: &str = "api_tokens";
+/// When each was used last.
+pub const TOKEN_USES: &str = "api_token_uses";
+/// What was answered to requests that may come again.
+pub const IDEMPOTENCY: &str = "idempotency_keys";
 /// Which KEK secrets are sealed under.
 pub const KEKS: &str = "keks";
 /// What people have switched for the whole cluster.
@@ -101,6 +119,10 @@ pub const ALL: &[&str] = &[
     SOLVERS,
     DNS_PROOFS,
     WATCHES,
+    PROJECTS,
+    TOKENS,
+    TOKEN_USES,
+    IDEMPOTENCY,
     CRLS,
     OCSP_RESPONSES,
     SWITCHES,

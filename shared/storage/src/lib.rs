@@ -44,9 +44,10 @@ pub use metrics::Metrics;
 pub use pool::{Pool, PoolState};
 pub use processes::{Process, Processes, Seen};
 pub use repositories::{
-    Accounts, Authorities, AuthorityHealth, Authorizations, Certificates, Crls, Deliveries,
-    EabKeys, Fleet, Keks, NonceSpent, Nonces, OcspResponses, Orders, OrdersPage, SealedSecrets,
-    Sealing, Selection, Sighting, Solvers, WantedManaged, Watches,
+    Access, Accounts, Authorities, AuthorityHealth, Authorizations, Certificates, Crls, Deliveries,
+    EabKeys, Fleet, Inventory, Keks, KeptAnswer, NonceSpent, Nonces, OcspResponses, Orders,
+    OrdersPage, SealedSecrets, Sealing, Selection, Sighting, Solvers, WantedManaged, Watches,
+    Which,
 };
 pub use retention::{Keep, Removed, Retention};
 pub use rewrap::Rewrapped;

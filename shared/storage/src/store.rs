@@ -16,8 +16,8 @@ use crate::metrics::Metrics;
 use crate::pool::Pool;
 use crate::processes::Processes;
 use crate::repositories::{
-    Accounts, Authorities, Authorizations, Certificates, Crls, Deliveries, EabKeys, Fleet, Keks,
-    Nonces, OcspResponses, Orders, SealedSecrets, Solvers, Watches,
+    Access, Accounts, Authorities, Authorizations, Certificates, Crls, Deliveries, EabKeys, Fleet,
+    Inventory, Keks, Nonces, OcspResponses, Orders, SealedSecrets, Solvers, Watches,
 };
 use crate::retention::Retention;
 use crate::switches::SwitchBoard;
@@ -35,8 +35,12 @@ pub struct Store {
     pub accounts: Accounts,
     /// Keys that bind accounts.
     pub eab_keys: EabKeys,
+    /// Who may do what over the REST API.
+    pub access: Access,
     /// The fleet.
     pub fleet: Fleet,
+    /// Its certificates, page by page.
+    pub inventory: Inventory,
     /// Where its certificates go.
     pub deliveries: Deliveries,
     /// Who can prove its names by dns-01.
@@ -91,7 +95,9 @@ impl Store {
         Self {
             accounts: Accounts::new(&database),
             eab_keys: EabKeys::new(&database),
+            access: Access::new(&database),
             fleet: Fleet::new(&database),
+            inventory: Inventory::new(&database),
             deliveries: Deliveries::new(&database),
             solvers: Solvers::new(&database),
             watches: Watches::new(&database),

@@ -57,6 +57,18 @@ const SHARED: &[(&str, &[&str])] = &[
             "service-kit",
         ],
     ),
+    (
+        "management",
+        &[
+            "agent-protocol",
+            "audit",
+            "domain",
+            "jobs",
+            "pki",
+            "secrets",
+            "storage",
+        ],
+    ),
     ("backup", &["audit", "domain", "storage", "migrations"]),
     ("supervisor", &[]),
     ("testkit", &["supervisor"]),

@@ -30,6 +30,7 @@ mod pressure;
 mod refusals;
 mod reload;
 mod renewal_info;
+mod rest;
 mod revocation;
 mod secrets;
 mod server_certificate;

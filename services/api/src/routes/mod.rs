@@ -5,3 +5,4 @@ pub mod agent;
 pub mod audit;
 pub mod challenge_answer;
 pub mod pki;
+pub mod rest;

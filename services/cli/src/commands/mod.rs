@@ -18,9 +18,11 @@ pub mod kek;
 pub mod limits;
 pub mod maintenance;
 pub mod plan;
+pub mod project;
 pub mod rollout;
 pub mod solver;
 pub mod target;
+pub mod token;
 pub mod upstream;
 
 use certfleet_domain::Timestamp;
@@ -58,6 +60,8 @@ pub async fn run(cli: Cli) -> Result<(), Failure> {
         Command::Plan(args) => plan::run(args, config, out).await,
         Command::Maintenance(command) => maintenance::run(command, config, out).await,
         Command::Upstream(command) => upstream::run(command, config, out).await,
+        Command::Token(command) => token::run(command, config, out).await,
+        Command::Project(command) => project::run(command, config, out).await,
         Command::Completion { shell } => completion::print(shell),
     }
 }

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use anyhow::Context as _;
 use certfleet_audit::Act;
-use certfleet_domain::{Budget, Clock as _, SystemClock, Upstream, UpstreamName};
+use certfleet_domain::{Budget, Clock as _, ProjectName, SystemClock, Upstream, UpstreamName};
 use certfleet_storage::{CommitError, Store};
 
 use crate::failure::Failure;
@@ -35,6 +35,7 @@ pub async fn ensure_own(
         })?,
         None => store.fleet.insert_upstream(&Upstream {
             name: name.clone(),
+            project: ProjectName::default(),
             directory: directory.to_owned(),
             roots: Some(roots),
             contacts: Vec::new(),

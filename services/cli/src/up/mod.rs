@@ -20,6 +20,7 @@ mod settings;
 mod start;
 mod summary;
 mod supervise;
+mod token;
 mod upstream;
 
 use std::io::IsTerminal;

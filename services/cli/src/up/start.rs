@@ -15,7 +15,7 @@ use super::programs::Programs;
 use super::progress::Progress;
 use super::settings::Shared;
 use super::summary::Ready;
-use super::{LEFTOVERS_WITHIN, authority, database, fleet, kek, operator, services};
+use super::{LEFTOVERS_WITHIN, authority, database, fleet, kek, operator, services, token};
 use crate::failure::Failure;
 
 /// Starts everything.
@@ -56,13 +56,16 @@ pub async fn start(
     let started = async { Ok(((), started.await?)) };
     progress.step("api", started).await?;
 
+    let ensured = token::ensure(&store, &directory);
+    let token = progress.step("token", ensured).await?;
+
     let endpoints = Endpoints {
         directory: format!("{}/directory", shared.api_url),
         api: shared.api_url.clone(),
         root,
         database: settings.database.name.clone(),
         kek_file: kek_file.clone(),
-        admin_token_file: None,
+        admin_token_file: Some(token),
     };
     let shown = demonstrate(&endpoints.directory, &endpoints.root, &ports.answer);
     let certificate = progress.step("certificate", shown).await?;

@@ -6,8 +6,8 @@
 use certfleet_acme::dns01_value;
 use certfleet_crash_points::{CrashPoint, reach};
 use certfleet_domain::{
-    ChallengeKind, DnsName, DnsProof, Identifier, Managed, ProofState, Solver, Timestamp,
-    challenge_name,
+    ChallengeKind, DnsName, DnsProof, Identifier, Managed, ProjectName, ProofState, Solver,
+    Timestamp, challenge_name,
 };
 use certfleet_jobs::Lease;
 use certfleet_storage::Unit;
@@ -31,9 +31,9 @@ pub(super) enum Proven {
 }
 
 impl Handlers {
-    /// Who may change which zone.
-    pub(super) async fn solvers(&self) -> Result<Vec<Solver>, HandlerError> {
-        Ok(self.store.solvers.all().await?)
+    /// Who may change which zone, for certificates of this project.
+    pub(super) async fn solvers(&self, of: &ProjectName) -> Result<Vec<Solver>, HandlerError> {
+        Ok(self.store.solvers.of(of).await?)
     }
 
     /// Shows what is to be proven, and has it looked at once it can be found.

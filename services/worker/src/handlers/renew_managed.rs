@@ -264,7 +264,7 @@ impl Handlers {
         };
         let at = self.upstreams.at(&attempt.upstream).await?;
         let member = self.upstreams.member(&at, &self.recorder).await?;
-        let solvers = self.solvers().await?;
+        let solvers = self.solvers(&managed.project).await?;
         let by = |name: &Identifier| how(&solvers, name);
         let until = Instant::now() + WATCHED_FOR;
         let mut wait = LOOKS.0;

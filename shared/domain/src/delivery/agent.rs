@@ -11,7 +11,7 @@ use subtle::ConstantTimeEq as _;
 use time::Duration;
 
 use crate::clock::Timestamp;
-use crate::names::AgentName;
+use crate::names::{AgentName, ProjectName};
 
 /// An agent's certificate may be valid for so long; it makes another before.
 const LONGEST: Duration = Duration::days(90);
@@ -108,6 +108,8 @@ pub struct AgentCertificate {
 pub struct Agent {
     /// Its name.
     pub name: AgentName,
+    /// Whose it is.
+    pub project: ProjectName,
     /// Whether it is there yet.
     pub state: AgentState,
     /// When it was invited first.
@@ -161,10 +163,17 @@ impl Agent {
     pub fn invited(name: AgentName, token: TokenDigest, until: Timestamp, now: Timestamp) -> Self {
         Self {
             name,
+            project: ProjectName::default(),
             state: AgentState::Invited { token, until },
             created_at: now,
             version: 0,
         }
+    }
+
+    /// The same, of this project.
+    #[must_use]
+    pub fn in_project(self, project: ProjectName) -> Self {
+        Self { project, ..self }
     }
 
     /// Invited anew: what it showed before counts no more.

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::clock::Timestamp;
 use crate::identifier::{DnsName, Identifier};
-use crate::names::{AgentName, CommandName, TargetName};
+use crate::names::{AgentName, CommandName, ProjectName, TargetName};
 
 /// Stands in a path for the name of the certificate.
 const NAME: &str = "{name}";
@@ -19,6 +19,8 @@ const LONGEST: usize = 1024;
 pub struct Target {
     /// Its name.
     pub name: TargetName,
+    /// Whose it is.
+    pub project: ProjectName,
     /// On whose host.
     pub agent: AgentName,
     /// What is written there; at least one.

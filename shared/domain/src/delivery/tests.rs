@@ -12,6 +12,7 @@ const SECOND: Duration = Duration::SECOND;
 fn target() -> Target {
     Target {
         name: "web".parse().unwrap(),
+        project: crate::ProjectName::default(),
         agent: "host".parse().unwrap(),
         files: vec![TargetFile {
             path: "/etc/tls/{name}.pem".parse().unwrap(),

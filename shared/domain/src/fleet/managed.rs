@@ -4,11 +4,11 @@ use time::Duration;
 
 use super::reason::old_at;
 use super::{Advice, Attempt, Course, Current, Reason, Setback};
-use crate::UpstreamName;
 use crate::clock::Timestamp;
 use crate::identifier::Identifier;
 use crate::ids::{ManagedId, VersionId};
 use crate::transition::InvalidTransition;
+use crate::{ProjectName, UpstreamName};
 
 /// How soon after a renewal was enqueued it is looked at again, in case it was lost.
 const LOOK_AGAIN: Duration = Duration::minutes(15);
@@ -24,6 +24,8 @@ const PATIENCE: u32 = 2;
 pub struct Managed {
     /// Its id.
     pub id: ManagedId,
+    /// Whose it is.
+    pub project: ProjectName,
     /// The names it is to have, sorted, each once.
     pub names: Vec<Identifier>,
     /// Whom to get it from, in order of preference; at least one.
@@ -73,6 +75,7 @@ impl Managed {
     ) -> Self {
         Self {
             id,
+            project: ProjectName::default(),
             names,
             upstreams,
             current: None,
@@ -85,6 +88,12 @@ impl Managed {
             created_at: now,
             version: 0,
         }
+    }
+
+    /// The same, of this project.
+    #[must_use]
+    pub fn in_project(self, project: ProjectName) -> Self {
+        Self { project, ..self }
     }
 
     /// What is to be done next.
@@ -346,6 +355,16 @@ impl Managed {
     pub fn rename(self, names: Vec<Identifier>, now: Timestamp) -> Self {
         Self {
             names,
+            next_at: now,
+            ..self
+        }
+    }
+
+    /// It is to be had from these from now on, in order of preference.
+    #[must_use]
+    pub fn from_now_on_from(self, upstreams: Vec<UpstreamName>, now: Timestamp) -> Self {
+        Self {
+            upstreams,
             next_at: now,
             ..self
         }

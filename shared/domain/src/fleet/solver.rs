@@ -10,13 +10,15 @@ use time::Duration;
 use crate::clock::Timestamp;
 use crate::identifier::{DnsName, Identifier};
 use crate::ids::ManagedId;
-use crate::names::SolverName;
+use crate::names::{ProjectName, SolverName};
 
 /// A zone that the fleet may change by dynamic updates (RFC 2136). The key that they are signed with lies sealed, elsewhere.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Solver {
     /// Its name in the fleet.
     pub name: SolverName,
+    /// Whose it is.
+    pub project: ProjectName,
     /// The zone.
     pub zone: DnsName,
     /// The zone's primary server, which takes the updates.
@@ -172,6 +174,7 @@ mod tests {
     fn solver(name: &str, zone: &str) -> Solver {
         Solver {
             name: name.parse().unwrap(),
+            project: ProjectName::default(),
             zone: zone.parse().unwrap(),
             server: "127.0.0.1:53".parse().unwrap(),
             watched: Vec::new(),

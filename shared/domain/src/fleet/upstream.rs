@@ -1,15 +1,17 @@
 //! An authority that the fleet has certificates from: our own, or any ACME directory (FLT-1).
 
 use super::Budget;
-use crate::UpstreamName;
 use crate::account::Contact;
 use crate::clock::Timestamp;
+use crate::{ProjectName, UpstreamName};
 
 /// An authority that the fleet has certificates from. The key of the fleet's account there lies sealed, elsewhere.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Upstream {
     /// Its name in the fleet.
     pub name: UpstreamName,
+    /// Whose it is.
+    pub project: ProjectName,
     /// The URL of its directory.
     pub directory: String,
     /// The roots that the directory's own certificate may lead to, PEM; without it, those that the system trusts.

@@ -9,7 +9,7 @@ use super::text::FromText;
 use super::{environment, file};
 
 /// The sections there are.
-pub(super) const SECTIONS: [&str; 19] = [
+pub(super) const SECTIONS: [&str; 20] = [
     "acme",
     "adapter",
     "agents",
@@ -20,6 +20,7 @@ pub(super) const SECTIONS: [&str; 19] = [
     "log",
     "management",
     "pkcs11",
+    "rest",
     "revocation",
     "scheduler",
     "server",

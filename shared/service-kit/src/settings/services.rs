@@ -2,7 +2,7 @@
 
 use super::reader::{Reader, ServiceSettings};
 use super::{
-    Acme, Adapter, Agents, Audit, Database, Kek, Limits, Log, Management, Pkcs11, Revocation,
+    Acme, Adapter, Agents, Audit, Database, Kek, Limits, Log, Management, Pkcs11, Rest, Revocation,
     Scheduler, Server, Siem, State, Telemetry, Tls, TlsMode, Validation, Worker,
 };
 
@@ -90,6 +90,8 @@ pub struct ApiSettings {
     pub audit: Audit,
     /// Where hosts' agents are heard.
     pub agents: Agents,
+    /// Where the REST API is heard.
+    pub rest: Rest,
 }
 
 impl ServiceSettings for ApiSettings {
@@ -101,7 +103,7 @@ impl ServiceSettings for ApiSettings {
         let pkcs11 = reader.section();
         let (limits, revocation) = (reader.section(), reader.section());
         let audit = reader.section();
-        let agents: Option<Agents> = reader.section();
+        let (agents, rest): (Option<Agents>, _) = (reader.section(), reader.section());
         let hears_agents = agents
             .as_ref()
             .is_some_and(|agents| agents.listen.is_some());
@@ -123,6 +125,7 @@ impl ServiceSettings for ApiSettings {
             revocation: revocation?,
             audit: audit?,
             agents: agents?,
+            rest: rest?,
         })
     }
 }

@@ -1,7 +1,7 @@
 use certfleet_domain::{
     Agent, AgentCertificate, AgentName, AgentState, CommandName, Endpoint, Fingerprint, Identifier,
-    ManagedId, Placed, Placement, PlacementId, Setback, Slot, Target, TargetFile, TargetName,
-    TokenDigest, VersionId,
+    ManagedId, Placed, Placement, PlacementId, ProjectName, Setback, Slot, Target, TargetFile,
+    TargetName, TokenDigest, VersionId,
 };
 use serde::{Deserialize, Serialize};
 
@@ -12,6 +12,8 @@ use crate::collections;
 pub(crate) struct AgentDocument {
     #[serde(rename = "_id")]
     name: AgentName,
+    #[serde(default)]
+    project: ProjectName,
     invitation: Option<InvitationDocument>,
     certificate: Option<CertificateDocument>,
     next: Option<CertificateDocument>,
@@ -79,6 +81,7 @@ impl Stored for Agent {
         };
         AgentDocument {
             name: self.name.clone(),
+            project: self.project.clone(),
             invitation,
             certificate,
             next,
@@ -108,6 +111,7 @@ impl Stored for Agent {
         };
         Ok(Self {
             name: document.name,
+            project: document.project,
             state,
             created_at: from_bson_time(document.created_at),
             version: document.version,
@@ -119,6 +123,8 @@ impl Stored for Agent {
 pub(crate) struct TargetDocument {
     #[serde(rename = "_id")]
     name: TargetName,
+    #[serde(default)]
+    project: ProjectName,
     agent: AgentName,
     files: Vec<TargetFile>,
     reload: Option<CommandName>,
@@ -142,6 +148,7 @@ impl Stored for Target {
     fn to_document(&self, version: i64) -> TargetDocument {
         TargetDocument {
             name: self.name.clone(),
+            project: self.project.clone(),
             agent: self.agent.clone(),
             files: self.files.clone(),
             reload: self.reload.clone(),
@@ -157,6 +164,7 @@ impl Stored for Target {
         }
         Ok(Self {
             name: document.name,
+            project: document.project,
             agent: document.agent,
             files: document.files,
             reload: document.reload,

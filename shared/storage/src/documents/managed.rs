@@ -1,8 +1,8 @@
 //! A managed certificate, and the certificates that it has had.
 
 use certfleet_domain::{
-    Advice, Attempt, Course, Current, Identifier, Managed, ManagedId, Reason, RenewalWindow,
-    Setback, UpstreamName, Version, VersionId,
+    Advice, Attempt, Course, Current, Identifier, Managed, ManagedId, ProjectName, Reason,
+    RenewalWindow, Setback, UpstreamName, Version, VersionId,
 };
 use serde::{Deserialize, Serialize};
 
@@ -13,7 +13,12 @@ use crate::collections;
 pub(crate) struct ManagedDocument {
     #[serde(rename = "_id")]
     id: ManagedId,
+    #[serde(default)]
+    project: ProjectName,
     names: Vec<Identifier>,
+    /// The names as they are searched for; absent in what a former build has written.
+    #[serde(default)]
+    search: Vec<String>,
     upstreams: Vec<UpstreamName>,
     current: Option<CurrentDocument>,
     course: CourseDocument,
@@ -24,6 +29,20 @@ pub(crate) struct ManagedDocument {
     round: i64,
     created_at: bson::DateTime,
     version: i64,
+}
+
+/// A name from its end, label by label, so that whatever is below a name begins with it: `org.example.www`.
+pub(crate) fn search_key(name: &Identifier) -> String {
+    match name {
+        Identifier::Dns(name) => from_its_end(name.as_str()),
+        Identifier::Wildcard(below) => format!("{}.*", from_its_end(below.as_str())),
+        Identifier::Ip(address) => address.to_string(),
+    }
+}
+
+fn from_its_end(name: &str) -> String {
+    let labels: Vec<&str> = name.rsplit('.').collect();
+    labels.join(".")
 }
 
 #[derive(Serialize, Deserialize)]
@@ -196,7 +215,9 @@ impl Stored for Managed {
     fn to_document(&self, version: i64) -> ManagedDocument {
         ManagedDocument {
             id: self.id,
+            project: self.project.clone(),
             names: self.names.clone(),
+            search: self.names.iter().map(search_key).collect(),
             upstreams: self.upstreams.clone(),
             current: self.current.as_ref().map(CurrentDocument::from),
             course: CourseDocument::from(&self.course),
@@ -221,6 +242,7 @@ impl Stored for Managed {
         }
         Ok(Self {
             id: document.id,
+            project: document.project,
             names: document.names,
             upstreams: document.upstreams,
             current: document.current.map(CurrentDocument::read).transpose()?,

@@ -1,5 +1,6 @@
 //! How entities lie in the database. Nothing outside this crate knows.
 
+mod access;
 mod account;
 mod authority;
 mod authorization;
@@ -21,6 +22,8 @@ use serde::de::DeserializeOwned;
 
 use crate::error::{Corrupt, StorageError};
 use crate::group::{Row, Unit, Write};
+
+pub(crate) use managed::search_key;
 
 /// An entity that is kept as one document, with a version that grows with each write.
 pub(crate) trait Stored: Sized {
@@ -93,6 +96,14 @@ pub(crate) fn put<T: Stored>(entity: &T) -> Result<Unit, StorageError> {
         row: Row::new(T::COLLECTION, entity.id()),
         pipeline: vec![doc! { "$replaceWith": { "$literal": document } }],
     }))
+}
+
+/// The unit that removes an entity, provided nobody has written it since it was read.
+pub(crate) fn remove<T: Stored>(entity: &T) -> Unit {
+    Unit::of(Write::Remove {
+        row: Row::new(T::COLLECTION, entity.id()),
+        guard: doc! { "version": entity.version() },
+    })
 }
 
 /// The fields that hold something, and those that are empty.

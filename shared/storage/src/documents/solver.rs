@@ -1,7 +1,7 @@
 use std::net::SocketAddr;
 
 use certfleet_domain::{
-    DnsName, DnsProof, ManagedId, ProofState, Solver, SolverName, TsigAlgorithm,
+    DnsName, DnsProof, ManagedId, ProjectName, ProofState, Solver, SolverName, TsigAlgorithm,
 };
 use serde::{Deserialize, Serialize};
 
@@ -12,6 +12,8 @@ use crate::collections;
 pub(crate) struct SolverDocument {
     #[serde(rename = "_id")]
     name: SolverName,
+    #[serde(default)]
+    project: ProjectName,
     zone: DnsName,
     server: SocketAddr,
     watched: Vec<SocketAddr>,
@@ -36,6 +38,7 @@ impl Stored for Solver {
     fn to_document(&self, version: i64) -> SolverDocument {
         SolverDocument {
             name: self.name.clone(),
+            project: self.project.clone(),
             zone: self.zone.clone(),
             server: self.server,
             watched: self.watched.clone(),
@@ -49,6 +52,7 @@ impl Stored for Solver {
     fn from_document(document: SolverDocument) -> Result<Self, String> {
         Ok(Self {
             name: document.name,
+            project: document.project,
             zone: document.zone,
             server: document.server,
             watched: document.watched,

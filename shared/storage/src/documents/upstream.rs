@@ -1,6 +1,8 @@
 use std::time::Duration;
 
-use certfleet_domain::{Budget, Contact, Rate, Upstream, UpstreamBinding, UpstreamName};
+use certfleet_domain::{
+    Budget, Contact, ProjectName, Rate, Upstream, UpstreamBinding, UpstreamName,
+};
 use serde::{Deserialize, Serialize};
 
 use super::{Stored, from_bson_time, to_bson_time};
@@ -10,6 +12,8 @@ use crate::collections;
 pub(crate) struct UpstreamDocument {
     #[serde(rename = "_id")]
     name: UpstreamName,
+    #[serde(default)]
+    project: ProjectName,
     directory: String,
     roots: Option<String>,
     contacts: Vec<Contact>,
@@ -63,6 +67,7 @@ impl Stored for Upstream {
     fn to_document(&self, version: i64) -> UpstreamDocument {
         UpstreamDocument {
             name: self.name.clone(),
+            project: self.project.clone(),
             directory: self.directory.clone(),
             roots: self.roots.clone(),
             contacts: self.contacts.clone(),
@@ -80,6 +85,7 @@ impl Stored for Upstream {
     fn from_document(document: UpstreamDocument) -> Result<Self, String> {
         Ok(Self {
             name: document.name,
+            project: document.project,
             directory: document.directory,
             roots: document.roots,
             contacts: document.contacts,

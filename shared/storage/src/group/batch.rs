@@ -8,13 +8,13 @@ use futures_util::TryStreamExt;
 use mongodb::error::Error as MongoError;
 use mongodb::{ClientSession, Database};
 
-use super::unit::{Unit, Write};
+use super::unit::{Row, Unit, Write};
 use crate::audit::outbox;
 use crate::collections::AUDIT_OUTBOX;
 use crate::error::{CommitError, DUPLICATE_KEY, StorageError};
 use crate::tx::{Abort, Body};
 
-/// The transaction: all inserts and updates of the units, one command per collection and kind.
+/// The transaction: all that the units write, one command per collection and kind.
 pub(super) struct Batch<'a> {
     database: &'a Database,
     commands: Vec<Command>,
@@ -42,6 +42,14 @@ struct Command {
     units: Vec<usize>,
 }
 
+/// What a command does, in the order in which it is sent: first what another may have been faster with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Kind {
+    Update,
+    Remove,
+    Insert,
+}
+
 #[derive(Default)]
 struct Statements {
     encoded: RawArrayBuf,
@@ -53,30 +61,33 @@ impl<'a> Batch<'a> {
         database: &'a Database,
         units: impl Iterator<Item = &'u Unit>,
     ) -> Result<Self, StorageError> {
-        // Updates first: they are what another may have been faster with. And in the order of the collections, so
-        // that two batches do not hold what the other waits for.
-        let mut statements: BTreeMap<(bool, &'static str), Statements> = BTreeMap::new();
+        // In the order of the collections, so that two batches do not hold what the other waits for.
+        let mut statements: BTreeMap<(Kind, &'static str), Statements> = BTreeMap::new();
         let mut events: Vec<&str> = Vec::new();
         for (index, unit) in units.enumerate() {
             events.extend(unit.events.iter().map(String::as_str));
             for write in &unit.writes {
-                let (is_insert, encoded) = match write {
-                    Write::Insert { document, .. } => (true, RawDocumentBuf::try_from(document)?),
+                let (kind, encoded) = match write {
+                    Write::Insert { document, .. } => {
+                        (Kind::Insert, RawDocumentBuf::try_from(document)?)
+                    }
                     Write::Update { row, guard, update } => {
-                        let mut filter = doc! { "_id": row.id.clone() };
-                        filter.extend(guard.clone());
-                        let statement = doc! { "q": filter, "u": update.clone() };
-                        (false, RawDocumentBuf::try_from(&statement)?)
+                        let statement = doc! { "q": guarded(row, guard), "u": update.clone() };
+                        (Kind::Update, RawDocumentBuf::try_from(&statement)?)
                     }
                     Write::Ensure { row, pipeline } => {
                         let statement = doc! {
                             "q": { "_id": row.id.clone() }, "u": pipeline.clone(), "upsert": true,
                         };
-                        (false, RawDocumentBuf::try_from(&statement)?)
+                        (Kind::Update, RawDocumentBuf::try_from(&statement)?)
+                    }
+                    Write::Remove { row, guard } => {
+                        let statement = doc! { "q": guarded(row, guard), "limit": 1 };
+                        (Kind::Remove, RawDocumentBuf::try_from(&statement)?)
                     }
                 };
                 let statements = statements
-                    .entry((is_insert, write.row().collection))
+                    .entry((kind, write.row().collection))
                     .or_default();
                 statements.encoded.push(encoded);
                 statements.units.push(index);
@@ -84,18 +95,18 @@ impl<'a> Batch<'a> {
         }
         if !events.is_empty() {
             // One document for all of them: each costs as much as one with a hundred events.
-            let put = statements.entry((true, AUDIT_OUTBOX)).or_default();
+            let put = statements.entry((Kind::Insert, AUDIT_OUTBOX)).or_default();
             put.encoded.push(outbox::document(&events));
             // No index refuses it, so that it is nobody's fault.
             put.units.push(0);
         }
         let commands = statements
             .into_iter()
-            .map(|((is_insert, collection), statements)| {
-                let (verb, list) = if is_insert {
-                    (cstr!("insert"), cstr!("documents"))
-                } else {
-                    (cstr!("update"), cstr!("updates"))
+            .map(|((kind, collection), statements)| {
+                let (verb, list) = match kind {
+                    Kind::Insert => (cstr!("insert"), cstr!("documents")),
+                    Kind::Update => (cstr!("update"), cstr!("updates")),
+                    Kind::Remove => (cstr!("delete"), cstr!("deletes")),
                 };
                 let mut encoded = rawdoc! {};
                 encoded.append(verb, collection);
@@ -110,6 +121,13 @@ impl<'a> Batch<'a> {
             .collect();
         Ok(Self { database, commands })
     }
+}
+
+/// The filter that finds a document only if it is as the guard says.
+fn guarded(row: &Row, guard: &Document) -> Document {
+    let mut filter = doc! { "_id": row.id.clone() };
+    filter.extend(guard.clone());
+    filter
 }
 
 impl Body for Batch<'_> {
@@ -245,8 +263,8 @@ fn objection(write: &Write, present: &[(&'static str, Document)]) -> Option<Comm
             collection: row.collection,
             key: row.id_text(),
         }),
-        (Write::Update { .. }, None) => Some(row.changed()),
-        (Write::Update { guard, .. }, Some(document)) => {
+        (Write::Update { .. } | Write::Remove { .. }, None) => Some(row.changed()),
+        (Write::Update { guard, .. } | Write::Remove { guard, .. }, Some(document)) => {
             let stands = guard
                 .iter()
                 .all(|(path, due)| at(document, path) == Some(due));

@@ -24,7 +24,7 @@ pub(super) async fn spend_each<'u>(
         .flat_map(|unit| &unit.writes)
         .filter_map(|write| match write {
             Write::Insert { document, .. } => Some(document),
-            Write::Update { .. } | Write::Ensure { .. } => None,
+            Write::Update { .. } | Write::Ensure { .. } | Write::Remove { .. } => None,
         })
         .collect();
     let mut spent = vec![true; documents.len()];

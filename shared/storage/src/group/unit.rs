@@ -51,12 +51,17 @@ pub(crate) enum Write {
     /// A document that is to be there afterwards. The pipeline makes it of nothing but its id, or decides what becomes of
     /// it if it is there already; it may use the server's time. It is never too late.
     Ensure { row: Row, pipeline: Vec<Document> },
+    /// A document that is to go, and must be as `guard` says.
+    Remove { row: Row, guard: Document },
 }
 
 impl Write {
     pub(crate) fn row(&self) -> &Row {
         match self {
-            Self::Insert { row, .. } | Self::Update { row, .. } | Self::Ensure { row, .. } => row,
+            Self::Insert { row, .. }
+            | Self::Update { row, .. }
+            | Self::Ensure { row, .. }
+            | Self::Remove { row, .. } => row,
         }
     }
 }

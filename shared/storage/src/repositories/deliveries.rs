@@ -1,3 +1,5 @@
+use std::collections::HashMap;
+
 use bson::{Bson, Document, doc};
 use certfleet_domain::{
     Agent, AgentName, Fingerprint, ManagedId, Placement, PlacementId, Target, TargetName, Timestamp,
@@ -7,7 +9,7 @@ use mongodb::{Collection, Database};
 
 use super::{all_of, by_id, find_many, find_one};
 use crate::collections::{AGENT_SIGHTINGS, AGENTS, PLACEMENTS, TARGETS};
-use crate::documents::{from_bson_time, insert, replace};
+use crate::documents::{from_bson_time, insert, remove, replace};
 use crate::error::StorageError;
 use crate::group::{Row, Unit, Write};
 
@@ -73,6 +75,11 @@ impl Deliveries {
         replace(agent)
     }
 
+    /// The unit that removes an agent, provided that nobody has changed it since it was read. What it shows counts no more, at once.
+    pub fn remove_agent(&self, agent: &Agent) -> Unit {
+        remove(agent)
+    }
+
     /// The unit that notes that an agent was heard of now.
     pub fn sighted(&self, agent: &AgentName, software: &str) -> Unit {
         let software = doc! { "$literal": software };
@@ -85,12 +92,15 @@ impl Deliveries {
     /// When an agent was heard of last.
     pub async fn sighting(&self, agent: &AgentName) -> Result<Option<Sighting>, StorageError> {
         let found = self.sightings.find_one(by_id(agent)).await?;
-        Ok(found.and_then(|found| {
-            Some(Sighting {
-                at: from_bson_time(*found.get_datetime("at").ok()?),
-                software: found.get_str("software").ok()?.to_owned(),
-            })
-        }))
+        Ok(found.as_ref().and_then(sighting))
+    }
+
+    /// When each agent was heard of last; those that never were are left out.
+    pub async fn sightings(&self) -> Result<HashMap<AgentName, Sighting>, StorageError> {
+        let all: Vec<Document> = self.sightings.find(doc! {}).await?.try_collect().await?;
+        let read =
+            |found: Document| Some((found.get_str("_id").ok()?.parse().ok()?, sighting(&found)?));
+        Ok(all.into_iter().filter_map(read).collect())
     }
 
     /// The target of this name.
@@ -112,6 +122,16 @@ impl Deliveries {
     /// The unit that stores a new target; refused as a duplicate if there is one of its name.
     pub fn insert_target(&self, target: &Target) -> Result<Unit, StorageError> {
         insert(target)
+    }
+
+    /// The targets on a host.
+    pub async fn targets_on(&self, agent: &AgentName) -> Result<Vec<Target>, StorageError> {
+        find_many(&self.targets, doc! { "agent": agent.as_str() }).await
+    }
+
+    /// The unit that removes a target, provided that nobody has changed it since it was read.
+    pub fn remove_target(&self, target: &Target) -> Unit {
+        remove(target)
     }
 
     /// The placement of this id.
@@ -174,6 +194,17 @@ impl Deliveries {
             .collect())
     }
 
+    /// Whether anything goes to a target.
+    pub async fn is_in_use(&self, target: &TargetName) -> Result<bool, StorageError> {
+        let at = doc! { "target": target.as_str() };
+        Ok(self.placements.find_one(at).await?.is_some())
+    }
+
+    /// The unit that removes a placement, provided that nobody has changed it since it was read.
+    pub fn remove_placement(&self, placement: &Placement) -> Unit {
+        remove(placement)
+    }
+
     /// The unit that stores a new placement; refused as a duplicate if the certificate is at the target already, or another
     /// one has its place.
     pub fn insert_placement(&self, placement: &Placement) -> Result<Unit, StorageError> {
@@ -184,4 +215,11 @@ impl Deliveries {
     pub fn update_placement(&self, placement: &Placement) -> Result<Unit, StorageError> {
         replace(placement)
     }
+}
+
+fn sighting(document: &Document) -> Option<Sighting> {
+    Some(Sighting {
+        at: from_bson_time(*document.get_datetime("at").ok()?),
+        software: document.get_str("software").ok()?.to_owned(),
+    })
 }

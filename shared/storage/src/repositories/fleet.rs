@@ -4,7 +4,7 @@ use mongodb::{Collection, Database};
 
 use super::{all_of, by_id, find_many, find_one};
 use crate::collections::{CHALLENGE_ANSWERS, MANAGED, UPSTREAMS, VERSIONS};
-use crate::documents::{insert, replace, to_bson_time};
+use crate::documents::{insert, remove, replace, to_bson_time};
 use crate::error::StorageError;
 use crate::group::{Row, Unit, Write};
 
@@ -70,6 +70,11 @@ impl Fleet {
         replace(upstream)
     }
 
+    /// The unit that removes an authority, provided that nobody has changed it since it was read.
+    pub fn remove_upstream(&self, upstream: &Upstream) -> Unit {
+        remove(upstream)
+    }
+
     /// The managed certificate of this id.
     pub async fn managed(&self, id: ManagedId) -> Result<Option<Managed>, StorageError> {
         find_one(&self.managed, by_id(&id)).await
@@ -122,6 +127,11 @@ impl Fleet {
         replace(managed)
     }
 
+    /// The unit that removes one, provided that nobody has changed it since it was read.
+    pub fn remove(&self, managed: &Managed) -> Unit {
+        remove(managed)
+    }
+
     /// A certificate that a managed one has had.
     pub async fn version(&self, id: VersionId) -> Result<Option<Version>, StorageError> {
         find_one(&self.versions, by_id(&id)).await
@@ -145,6 +155,14 @@ impl Fleet {
     /// The unit that keeps a certificate.
     pub fn insert_version(&self, version: &Version) -> Result<Unit, StorageError> {
         insert(version)
+    }
+
+    /// The unit that removes a certificate that a managed one has had.
+    pub fn remove_version(&self, version: VersionId) -> Unit {
+        Unit::of(Write::Remove {
+            row: Row::new(VERSIONS, version.to_string()),
+            guard: Document::new(),
+        })
     }
 
     /// The unit by which whoever asks for this token is given this answer until then (RFC 8555 §8.3).

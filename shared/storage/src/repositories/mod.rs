@@ -3,6 +3,7 @@
 //! Reads answer at once; changes are [`Unit`](crate::Unit)s, to be committed together with whatever else belongs to
 //! the same act.
 
+mod access;
 mod accounts;
 mod authorities;
 mod authorizations;
@@ -11,6 +12,7 @@ mod crls;
 mod deliveries;
 mod eab_keys;
 mod fleet;
+mod inventory;
 mod keks;
 mod nonces;
 mod ocsp_responses;
@@ -29,6 +31,7 @@ use crate::documents::{Stored, decode};
 use crate::error::StorageError;
 use crate::group::FindGroup;
 
+pub use access::{Access, KeptAnswer};
 pub use accounts::Accounts;
 pub use authorities::{Authorities, AuthorityHealth};
 pub use authorizations::Authorizations;
@@ -37,6 +40,7 @@ pub use crls::Crls;
 pub use deliveries::{Deliveries, Sighting};
 pub use eab_keys::EabKeys;
 pub use fleet::{Fleet, WantedManaged};
+pub use inventory::{Inventory, Which};
 pub(crate) use keks::proof_id;
 pub use keks::{Keks, Retiring, Sealing};
 pub use nonces::{NonceSpent, Nonces};

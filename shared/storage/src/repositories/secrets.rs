@@ -132,6 +132,23 @@ impl SealedSecrets {
         })
     }
 
+    /// Those of these names that there are.
+    pub async fn present(&self, names: &[String]) -> Result<Vec<String>, StorageError> {
+        let found = self.collection.find(doc! { "_id": { "$in": names } });
+        let found = found.projection(doc! { "_id": 1 }).await?;
+        let found: Vec<Document> = found.try_collect().await?;
+        let name = |document: &Document| Some(document.get_str("_id").ok()?.to_owned());
+        Ok(found.iter().filter_map(name).collect())
+    }
+
+    /// The unit that removes a secret, which has to be there.
+    pub fn remove(&self, name: &str) -> Unit {
+        Unit::of(Write::Remove {
+            row: Row::new(SECRETS, name),
+            guard: Document::new(),
+        })
+    }
+
     /// The unit that puts a secret in place of what is there under its name, if anything is.
     pub fn put(&self, name: &str, sealed: &Sealed) -> Unit {
         let document = document(name, sealed);

@@ -1,10 +1,10 @@
 use bson::{Document, doc};
-use certfleet_domain::{DnsProof, ManagedId, Solver, SolverName, Timestamp};
+use certfleet_domain::{DnsProof, ManagedId, ProjectName, Solver, SolverName, Timestamp};
 use mongodb::{Collection, Database};
 
 use super::{all_of, by_id, find_one};
 use crate::collections::{DNS_PROOFS, SOLVERS};
-use crate::documents::{insert, to_bson_time};
+use crate::documents::{insert, remove, to_bson_time};
 use crate::error::StorageError;
 use crate::group::{Row, Unit, Write};
 
@@ -34,9 +34,27 @@ impl Solvers {
         all_of(self.solvers.find(doc! {}).sort(doc! { "_id": 1 }).await?).await
     }
 
+    /// All solvers of a project.
+    pub async fn of(&self, project: &ProjectName) -> Result<Vec<Solver>, StorageError> {
+        let mut all = self.all().await?;
+        all.retain(|solver| solver.project == *project);
+        Ok(all)
+    }
+
     /// The unit that stores a new solver; refused as a duplicate if there is one of its name.
     pub fn insert(&self, solver: &Solver) -> Result<Unit, StorageError> {
         insert(solver)
+    }
+
+    /// The unit that removes a solver, provided that nobody has changed it since it was read.
+    pub fn remove(&self, solver: &Solver) -> Unit {
+        remove(solver)
+    }
+
+    /// Whether any record of its zone is to be there, or to go, yet.
+    pub async fn is_in_use(&self, name: &SolverName) -> Result<bool, StorageError> {
+        let its = doc! { "solver": name.as_str() };
+        Ok(self.proofs.find_one(its).await?.is_some())
     }
 
     /// The unit by which a proof is wanted, from now until its time is over. One that is published stays so.

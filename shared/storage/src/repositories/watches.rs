@@ -4,7 +4,7 @@ use mongodb::{Collection, Database};
 
 use super::{all_of, by_id, find_many, find_one};
 use crate::collections::WATCHES;
-use crate::documents::{insert, replace, to_bson_time};
+use crate::documents::{insert, remove, replace, to_bson_time};
 use crate::error::StorageError;
 use crate::group::Unit;
 
@@ -51,6 +51,11 @@ impl Watches {
     /// The unit that stores a new watch; refused as a duplicate if the certificate is watched there already.
     pub fn insert(&self, watch: &Watch) -> Result<Unit, StorageError> {
         insert(watch)
+    }
+
+    /// The unit that removes a watch, provided that nobody has changed it since it was read.
+    pub fn remove(&self, watch: &Watch) -> Unit {
+        remove(watch)
     }
 
     /// The unit that stores a change, provided that nobody has changed the watch since it was read.

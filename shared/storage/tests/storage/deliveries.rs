@@ -3,8 +3,8 @@
 
 use certfleet_domain::{
     Agent, AgentCertificate, AgentState, DnsProof, Drift, FileContent, Fingerprint, ManagedId,
-    Placement, PlacementId, ProofState, SystemClock, SystemRng, Target, TargetFile, TokenDigest,
-    VersionId, Watch, WatchId, WatchPolicy,
+    Placement, PlacementId, ProjectName, ProofState, SystemClock, SystemRng, Target, TargetFile,
+    TokenDigest, VersionId, Watch, WatchId, WatchPolicy,
 };
 use certfleet_storage::collections::{AGENTS, PLACEMENTS, WATCHES};
 use certfleet_storage::{CommitError, Unit};
@@ -17,6 +17,7 @@ use crate::support::{Space, space};
 fn target(name: &str) -> Target {
     Target {
         name: name.parse().expect("a name"),
+        project: ProjectName::default(),
         agent: "host".parse().expect("a name"),
         files: vec![TargetFile {
             path: "/etc/tls/{name}.pem".parse().expect("a path"),
@@ -52,6 +53,7 @@ fn enrolled(name: &str, octet: u8) -> Agent {
     };
     Agent {
         name: name.parse().expect("a name"),
+        project: ProjectName::default(),
         state: AgentState::Enrolled {
             certificate: certificate(octet),
             next: Some(certificate(octet + 1)),

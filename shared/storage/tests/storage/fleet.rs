@@ -88,6 +88,7 @@ async fn an_authority_and_a_certificate_round_trip() {
     let commit = async |unit| space.store.commit(unit).await;
     let upstream = Upstream {
         name: upstream_name(),
+        project: certfleet_domain::ProjectName::default(),
         directory: "https://ca.example/directory".to_owned(),
         roots: Some("PEM".to_owned()),
         contacts: vec![Contact::parse("mailto:a@example.org").expect("a contact")],

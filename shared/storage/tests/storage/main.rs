@@ -2,6 +2,7 @@
 
 #![expect(clippy::expect_used, reason = "a test says what it expects")]
 
+mod access;
 mod audit;
 mod corruption;
 mod deliveries;
@@ -11,6 +12,7 @@ mod faults;
 mod feed;
 mod fleet;
 mod group_commit;
+mod inventory;
 mod jobs;
 mod keks;
 mod leadership;

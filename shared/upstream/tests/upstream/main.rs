@@ -70,6 +70,7 @@ impl Ground {
     fn upstream(&self) -> Upstream {
         Upstream {
             name: "pebble".parse().unwrap(),
+            project: certfleet_domain::ProjectName::default(),
             directory: self.pebble.directory(),
             roots: Some(fs::read_to_string(self.pebble.root()).unwrap()),
             contacts: Vec::new(),

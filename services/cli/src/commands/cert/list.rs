@@ -1,10 +1,11 @@
 //! The managed certificates that there are.
 
 use certfleet_domain::{Clock as _, ManagedId, SystemClock};
+use certfleet_management::views::CertificateView;
 use certfleet_storage::{Store, WantedManaged};
 use clap::Args;
 
-use super::view::ManagedView;
+use super::view;
 use crate::failure::Failure;
 use crate::output::Output;
 
@@ -35,7 +36,11 @@ pub async fn run(store: &Store, args: &ListArgs, out: Output) -> Result<(), Fail
         WantedManaged::All
     };
     let found = store.fleet.list(wanted, args.after, args.limit).await?;
-    let all: Vec<ManagedView> = found.iter().map(ManagedView::of).collect();
+    let now = SystemClock.now();
+    let all: Vec<CertificateView> = found
+        .iter()
+        .map(|managed| CertificateView::of(managed, now))
+        .collect();
     out.show(&all, |sheet| {
         if all.is_empty() {
             sheet.line(match wanted {
@@ -46,7 +51,7 @@ pub async fn run(store: &Store, args: &ListArgs, out: Output) -> Result<(), Fail
             });
             return;
         }
-        ManagedView::table(sheet, &all);
+        view::table(sheet, &all);
         if i64::try_from(all.len()) == Ok(args.limit)
             && let Some(last) = all.last()
         {

@@ -1,6 +1,7 @@
 //! `certfleet cert`: managed certificates, which are kept renewed; and revocation, of whatever this authority has signed.
 
 mod add;
+mod change;
 mod export;
 mod list;
 mod place;
@@ -12,7 +13,7 @@ mod watch;
 
 use std::path::PathBuf;
 
-use certfleet_domain::{Managed, ManagedId};
+use certfleet_domain::{Managed, ManagedId, WatchId};
 use certfleet_storage::Store;
 use clap::Subcommand;
 
@@ -37,10 +38,27 @@ pub enum CertCommand {
         /// Its id.
         id: ManagedId,
     },
+    /// Have other names in it, or have it from somebody else, from now on.
+    Change(change::ChangeArgs),
+    /// Keep it no more: no renewals, no deliveries, and its keys are destroyed.
+    Remove {
+        /// Its id.
+        id: ManagedId,
+    },
     /// Have it delivered to more targets, or once more to the same.
     Deliver(place::DeliverArgs),
     /// Have it looked at whether it is served somewhere.
     Watch(watch::WatchArgs),
+    /// List where a managed certificate is looked at.
+    Watches {
+        /// Its id.
+        id: ManagedId,
+    },
+    /// Look at a place no more.
+    Unwatch {
+        /// The watch's id.
+        id: WatchId,
+    },
     /// List where something else is served than should be, or nothing.
     Drift,
     /// Write the current chain and its key into files.
@@ -56,12 +74,16 @@ pub async fn run(
     out: Output,
 ) -> Result<(), Failure> {
     match command {
-        CertCommand::Add(args) => add::run(&open(config).await?, &args, out).await,
+        CertCommand::Add(args) => add::run(&open(config).await?, args, out).await,
         CertCommand::List(args) => list::run(&open(config).await?, &args, out).await,
         CertCommand::Show { id } => show::run(&open(config).await?, id, out).await,
         CertCommand::Renew { id } => renew::run(&open(config).await?, id, out).await,
         CertCommand::Deliver(args) => place::run(&open(config).await?, &args, out).await,
         CertCommand::Watch(args) => watch::run(&open(config).await?, &args, out).await,
+        CertCommand::Change(args) => change::run(&open(config).await?, args, out).await,
+        CertCommand::Remove { id } => change::remove(&open(config).await?, id, out).await,
+        CertCommand::Watches { id } => watch::list(&open(config).await?, id, out).await,
+        CertCommand::Unwatch { id } => watch::remove(&open(config).await?, id, out).await,
         CertCommand::Drift => watch::drift(&open(config).await?, out).await,
         CertCommand::Export(args) => export::run(&args, config, out).await,
         CertCommand::Revoke(args) => revoke::run(&open(config).await?, &args, out).await,

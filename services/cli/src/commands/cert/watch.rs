@@ -1,13 +1,10 @@
 //! Where managed certificates should be served: places to look at, and what was found there.
 
-use certfleet_audit::Act;
-use certfleet_domain::{
-    Clock as _, Endpoint, Identifier, ManagedId, SystemClock, SystemRng, Timestamp, Watch, WatchId,
-    WatchPolicy,
-};
-use certfleet_storage::{CommitError, Store};
+use certfleet_domain::{Endpoint, Identifier, ManagedId, WatchId, WatchPolicy};
+use certfleet_management::views::WatchView;
+use certfleet_management::{NewWatch, Refused, add_watch, remove_watch};
+use certfleet_storage::Store;
 use clap::Args;
-use serde::Serialize;
 
 use super::find;
 use crate::failure::Failure;
@@ -33,77 +30,28 @@ pub struct WatchArgs {
     repair: bool,
 }
 
-#[derive(Serialize)]
-struct View {
-    id: String,
-    managed: String,
-    endpoint: String,
-    name: String,
-    repair: bool,
-    /// What is wrong there: `unreachable`, `expired`, `wrongName`, `formerVersion`, `otherIssuer`, `otherCertificate` or
-    /// `incompleteChain`.
-    drift: Option<&'static str>,
-    detail: Option<String>,
-    #[serde(with = "time::serde::rfc3339::option")]
-    first_seen: Option<Timestamp>,
-    #[serde(with = "time::serde::rfc3339::option")]
-    last_seen: Option<Timestamp>,
-    #[serde(with = "time::serde::rfc3339::option")]
-    looked_at: Option<Timestamp>,
-    #[serde(with = "time::serde::rfc3339::option")]
-    repaired_at: Option<Timestamp>,
-}
-
-impl From<Watch> for View {
-    fn from(watch: Watch) -> Self {
-        let finding = watch.finding.as_ref();
-        Self {
-            id: watch.id.to_string(),
-            managed: watch.managed.to_string(),
-            endpoint: watch.endpoint.to_string(),
-            name: watch.name.to_string(),
-            repair: watch.policy == WatchPolicy::Repair,
-            drift: finding.map(|finding| finding.drift.name()),
-            detail: finding.map(|finding| finding.detail.clone()),
-            first_seen: finding.map(|finding| finding.first_seen),
-            last_seen: finding.map(|finding| finding.last_seen),
-            looked_at: watch.looked_at,
-            repaired_at: watch.repaired_at,
-        }
-    }
-}
-
 /// Has it looked at.
 pub async fn run(store: &Store, args: &WatchArgs, out: Output) -> Result<(), Failure> {
-    let managed = find(store, args.id).await?;
-    let name = match &args.name {
-        Some(name) if managed.names.contains(name) => Some(name.clone()),
-        Some(name) => {
-            let why = format!("{name} is none of its names; nothing was done");
-            return Err(Failure::Invalid(why));
+    let watch = loop {
+        let managed = find(store, args.id).await?;
+        let wish = NewWatch {
+            endpoint: args.endpoint.clone(),
+            name: args.name.clone(),
+            policy: if args.repair {
+                WatchPolicy::Repair
+            } else {
+                WatchPolicy::Alert
+            },
+        };
+        let plan = add_watch(store, &managed, wish)?;
+        match plan.carry_out(store, Operator::here().sender()).await {
+            Ok(watch) => break watch,
+            // A worker has the certificate in hand.
+            Err(Refused::Meanwhile) => {}
+            Err(refused) => return Err(refused.into()),
         }
-        None => managed.names.first().cloned(),
     };
-    let name = name.ok_or_else(|| Failure::new("it has no name"))?;
-    let policy = if args.repair {
-        WatchPolicy::Repair
-    } else {
-        WatchPolicy::Alert
-    };
-    let id = WatchId::generate(&SystemClock, &mut SystemRng);
-    let served = (args.endpoint.clone(), name);
-    let watch = Watch::new(id, managed.id, served, policy, SystemClock.now());
-    let event = Operator::here()
-        .event(Act::CreateWatch, format_args!("managed/{}", managed.id))
-        .with_detail(&watch.endpoint);
-    let unit = store.watches.insert(&watch)?.recording(&event)?;
-    store.commit(unit).await.map_err(|error| match error {
-        CommitError::Storage(error) => error.into(),
-        CommitError::Changed { .. } | CommitError::Duplicate { .. } => {
-            Failure::new("it is watched there already, under this name; nothing was done")
-        }
-    })?;
-    let view = View::from(watch);
+    let view = WatchView::from(&watch);
     out.show(&view, |sheet| {
         sheet.line(
             "a worker looks at it within ten seconds, and every five minutes: certfleet cert drift",
@@ -111,10 +59,49 @@ pub async fn run(store: &Store, args: &WatchArgs, out: Output) -> Result<(), Fai
     })
 }
 
+/// Lists where it is looked at.
+pub async fn list(store: &Store, id: ManagedId, out: Output) -> Result<(), Failure> {
+    let managed = find(store, id).await?;
+    let found = store.watches.of(managed.id).await?;
+    let all: Vec<WatchView> = found.iter().map(WatchView::from).collect();
+    out.show(&all, |sheet| {
+        let rows = all.iter().map(|one| {
+            [
+                one.id.clone(),
+                one.endpoint.clone(),
+                one.name.clone(),
+                moment_or_none(one.looked_at),
+                one.detail.clone().unwrap_or_default(),
+            ]
+        });
+        sheet.table(["id", "where", "name", "looked at", "what"], rows);
+    })
+}
+
+/// Has it looked at no more.
+pub async fn remove(store: &Store, id: WatchId, out: Output) -> Result<(), Failure> {
+    loop {
+        let found = store.watches.find(id).await?;
+        let watch = found.ok_or_else(|| Failure::not_found("watch", id))?;
+        let plan = remove_watch(store, watch);
+        match plan.carry_out(store, Operator::here().sender()).await {
+            Ok(removed) => {
+                let view = WatchView::from(&removed);
+                return out.show(&view, |sheet| {
+                    sheet.line(format_args!("{} is looked at no more", view.endpoint));
+                });
+            }
+            // A worker looks at it at this moment.
+            Err(Refused::Meanwhile) => {}
+            Err(refused) => return Err(refused.into()),
+        }
+    }
+}
+
 /// Lists what is wrong.
 pub async fn drift(store: &Store, out: Output) -> Result<(), Failure> {
     let found = store.watches.findings(MOST).await?;
-    let all: Vec<View> = found.into_iter().map(View::from).collect();
+    let all: Vec<WatchView> = found.iter().map(WatchView::from).collect();
     out.show(&all, |sheet| {
         if all.is_empty() {
             sheet.line("what is watched serves what it should; `certfleet cert watch ID HOST:PORT` has a place watched");

@@ -5,14 +5,12 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 use base64::Engine as _;
-use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
-use certfleet_audit::Act;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use certfleet_dns_update::{Change, TsigKey, Txt, Zone};
 use certfleet_domain::{
-    Clock as _, DnsName, Solver, SolverName, SystemClock, SystemRng, TsigAlgorithm,
+    Clock as _, DnsName, ProjectName, SolverName, SystemClock, SystemRng, TsigAlgorithm,
 };
-use certfleet_secrets::Secret;
-use certfleet_storage::{CommitError, SecretName};
+use certfleet_management::{NewSolver, add_solver, key_from_base64};
 use clap::Args;
 use rand::RngCore as _;
 use serde::Serialize;
@@ -50,6 +48,9 @@ pub struct AddArgs {
     /// Do not try it, where the zone's server is not to be reached from here.
     #[arg(long)]
     untried: bool,
+    /// Whose it is: names in it are proven for certificates of the same project.
+    #[arg(long, value_name = "NAME", default_value_t)]
+    project: ProjectName,
 }
 
 #[derive(Serialize)]
@@ -60,7 +61,7 @@ struct Added {
 }
 
 /// Adds it.
-pub async fn run(args: &AddArgs, config: Option<PathBuf>, out: Output) -> Result<(), Failure> {
+pub async fn run(args: AddArgs, config: Option<PathBuf>, out: Output) -> Result<(), Failure> {
     let secret = read_key(&args.key_file)?;
     let settings = settings(config)?;
     let store = store(&settings).await?;
@@ -68,36 +69,21 @@ pub async fn run(args: &AddArgs, config: Option<PathBuf>, out: Output) -> Result
         return Err(already(&args.name));
     }
     if !args.untried {
-        try_it(args, secret.clone()).await?;
+        try_it(&args, secret.clone()).await?;
     }
     let vault = vault(&store, &settings).await?;
-    let solver = Solver {
-        name: args.name.clone(),
-        zone: args.zone.clone(),
+    let wish = NewSolver {
+        name: args.name,
+        project: args.project,
+        zone: args.zone,
         server: args.server,
-        watched: args.watched.clone(),
-        key_name: args.key_name.clone(),
+        watched: args.watched,
+        key_name: args.key_name,
         algorithm: args.algorithm,
-        created_at: SystemClock.now(),
-        version: 0,
+        key: secret,
     };
-    let name = SecretName::SolverKey(solver.name.clone());
-    let secret = Secret::new(secret.to_vec());
-    let event = Operator::here()
-        .event(Act::CreateSolver, format_args!("solver/{}", solver.name))
-        .with_detail(format_args!("{} at {}", solver.zone, solver.server));
-    let sealed = vault.insert(&name, &secret, &mut SystemRng).await?;
-    let unit = store.solvers.insert(&solver)?.and(sealed);
-    store
-        .commit(unit.recording(&event)?)
-        .await
-        .map_err(|error| match error {
-            CommitError::Storage(error) => error.into(),
-            CommitError::Duplicate { .. } => already(&args.name),
-            CommitError::Changed { .. } => Failure::new(
-                "another KEK seals since a moment ago: nothing was done; give the command again",
-            ),
-        })?;
+    let plan = add_solver(&store, &vault, wish).await?;
+    let solver = plan.carry_out(&store, Operator::here().sender()).await?;
     let added = Added {
         name: solver.name.to_string(),
         zone: solver.zone.to_string(),
@@ -165,12 +151,11 @@ async fn try_it(args: &AddArgs, secret: Zeroizing<Vec<u8>>) -> Result<(), Failur
 fn read_key(file: &Path) -> Result<Zeroizing<Vec<u8>>, Failure> {
     let shown = || file.display().to_string();
     let text = Zeroizing::new(std::fs::read_to_string(file).with_context(shown)?);
-    match STANDARD.decode(text.trim()) {
-        Ok(key) if key.len() >= 16 => Ok(Zeroizing::new(key)),
-        // What is wrong with it would tell of it.
-        _ => Err(Failure::new(format!(
+    // What is wrong with it would tell of it.
+    key_from_base64(&text).ok_or_else(|| {
+        Failure::new(format!(
             "{}: a key of 16 octets or more in base64 is due, and nothing else",
             shown()
-        ))),
-    }
+        ))
+    })
 }

@@ -1,15 +1,12 @@
 //! A place to deliver to is added.
 
-use std::collections::BTreeSet;
-
-use certfleet_audit::Act;
 use certfleet_domain::{
-    AgentName, Clock as _, CommandName, Endpoint, FileContent, PathPattern, SystemClock, Target,
-    TargetFile, TargetName,
+    AgentName, CommandName, Endpoint, FileContent, PathPattern, ProjectName, TargetFile, TargetName,
 };
-use certfleet_storage::{CommitError, Store};
+use certfleet_management::views::TargetView;
+use certfleet_management::{NewTarget, add_target, parse_mode, parse_owner};
+use certfleet_storage::Store;
 use clap::Args;
-use serde::Serialize;
 
 use crate::failure::Failure;
 use crate::operator::Operator;
@@ -45,25 +42,9 @@ pub struct AddArgs {
     /// Look afterwards, from the host, whether the certificate is served here; if not, the former files are put back.
     #[arg(long, value_name = "HOST:PORT")]
     probe: Option<Endpoint>,
-}
-
-fn parse_owner(text: &str) -> Result<String, String> {
-    let plain = |octet: u8| octet.is_ascii_alphanumeric() || matches!(octet, b'-' | b'_' | b'.');
-    let parts: Vec<&str> = text.split(':').collect();
-    let good = |part: &&str| (1..=32).contains(&part.len()) && part.bytes().all(plain);
-    if parts.len() > 2 || !parts.iter().all(good) {
-        return Err("user or user:group is due".to_owned());
-    }
-    Ok(text.to_owned())
-}
-
-/// Nobody but owner and group reads a key, and nobody executes it.
-fn parse_mode(text: &str) -> Result<u32, String> {
-    let mode = u32::from_str_radix(text, 8).map_err(|error| error.to_string())?;
-    if mode & !0o660 != 0 || mode & 0o400 == 0 {
-        return Err("400 to 660 is due: a key is for its owner and perhaps a group".to_owned());
-    }
-    Ok(mode)
+    /// Whose it is: its agent is of the same project.
+    #[arg(long, value_name = "NAME", default_value_t)]
+    project: ProjectName,
 }
 
 impl AddArgs {
@@ -90,56 +71,23 @@ impl AddArgs {
     }
 }
 
-#[derive(Serialize)]
-struct Added {
-    name: String,
-    agent: String,
-}
-
 /// Adds it.
-pub async fn run(store: &Store, args: &AddArgs, out: Output) -> Result<(), Failure> {
-    let files = args.files();
-    let paths: BTreeSet<&str> = files.iter().map(|file| file.path.as_str()).collect();
-    if paths.len() < files.len() {
-        let why = "two of the files are the same one; nothing was done";
-        return Err(Failure::Invalid(why.to_owned()));
-    }
-    let named = files.iter().filter(|file| file.path.has_name()).count();
-    if named != 0 && named != files.len() {
-        let why = "{name} is in some of the paths and not in others: either each certificate has files of its own, or there is one; nothing was done";
-        return Err(Failure::Invalid(why.to_owned()));
-    }
-    if store.deliveries.agent(&args.agent).await?.is_none() {
-        return Err(Failure::not_found("agent", &args.agent));
-    }
-    let target = Target {
-        name: args.name.clone(),
-        agent: args.agent.clone(),
-        files,
-        reload: args.run.clone(),
-        probe: args.probe.clone(),
-        created_at: SystemClock.now(),
-        version: 0,
+pub async fn run(store: &Store, args: AddArgs, out: Output) -> Result<(), Failure> {
+    let wish = NewTarget {
+        files: args.files(),
+        name: args.name,
+        project: args.project,
+        agent: args.agent,
+        reload: args.run,
+        probe: args.probe,
     };
-    let paths: Vec<&str> = target.files.iter().map(|file| file.path.as_str()).collect();
-    let event = Operator::here()
-        .event(Act::CreateTarget, format_args!("target/{}", target.name))
-        .with_detail(format_args!("on {}: {}", target.agent, paths.join(" ")));
-    let unit = store.deliveries.insert_target(&target)?.recording(&event)?;
-    store.commit(unit).await.map_err(|error| match error {
-        CommitError::Storage(error) => error.into(),
-        CommitError::Changed { .. } | CommitError::Duplicate { .. } => {
-            Failure::new(format!("there is a target {} already", target.name))
-        }
-    })?;
-    let added = Added {
-        name: target.name.to_string(),
-        agent: target.agent.to_string(),
-    };
-    out.show(&added, |sheet| {
+    let plan = add_target(store, wish).await?;
+    let target = plan.carry_out(store, Operator::here().sender()).await?;
+    let view = TargetView::from(&target);
+    out.show(&view, |sheet| {
         sheet.line(format_args!(
             "certificates can be delivered there: certfleet cert add www.example.org --upstream NAME --target {}",
-            added.name
+            view.name
         ));
     })
 }

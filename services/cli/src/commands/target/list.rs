@@ -2,7 +2,8 @@
 
 use std::collections::HashMap;
 
-use certfleet_domain::{Target, TargetName};
+use certfleet_domain::TargetName;
+use certfleet_management::views::TargetView;
 use certfleet_storage::Store;
 use serde::Serialize;
 
@@ -11,44 +12,12 @@ use crate::output::Output;
 
 #[derive(Serialize)]
 struct View {
-    name: String,
-    agent: String,
-    files: Vec<FileView>,
-    run: Option<String>,
-    probe: Option<String>,
+    #[serde(flatten)]
+    target: TargetView,
     /// How many certificates are to be there.
     certificates: i64,
     /// How many of these are on their way, or could not be delivered.
     pending: i64,
-}
-
-#[derive(Serialize)]
-struct FileView {
-    path: String,
-    content: &'static str,
-    /// In octal.
-    mode: String,
-    owner: Option<String>,
-}
-
-impl View {
-    fn of(target: Target, (certificates, pending): (i64, i64)) -> Self {
-        let files = target.files.into_iter().map(|file| FileView {
-            path: file.path.to_string(),
-            content: file.content.name(),
-            mode: format!("{:o}", file.mode),
-            owner: file.owner,
-        });
-        Self {
-            name: target.name.to_string(),
-            agent: target.agent.to_string(),
-            files: files.collect(),
-            run: target.reload.map(|command| command.to_string()),
-            probe: target.probe.map(|probe| probe.to_string()),
-            certificates,
-            pending,
-        }
-    }
 }
 
 /// Lists them.
@@ -62,7 +31,11 @@ pub async fn run(store: &Store, out: Output) -> Result<(), Failure> {
     let all: Vec<View> = targets
         .map(|target| {
             let counts = tally.get(&target.name).copied().unwrap_or_default();
-            View::of(target, counts)
+            View {
+                target: TargetView::from(&target),
+                certificates: counts.0,
+                pending: counts.1,
+            }
         })
         .collect();
     out.show(&all, |sheet| {
@@ -71,13 +44,13 @@ pub async fn run(store: &Store, out: Output) -> Result<(), Failure> {
             return;
         }
         let rows = all.iter().map(|one| {
-            let files: Vec<&str> = one.files.iter().map(|file| file.path.as_str()).collect();
+            let files: Vec<&str> = one.target.files.iter().map(|file| file.path.as_str()).collect();
             [
-                one.name.clone(),
-                one.agent.clone(),
+                one.target.name.clone(),
+                one.target.agent.clone(),
                 files.join(" "),
-                one.run.clone().unwrap_or_default(),
-                one.probe.clone().unwrap_or_default(),
+                one.target.run.clone().unwrap_or_default(),
+                one.target.probe.clone().unwrap_or_default(),
                 one.certificates.to_string(),
                 one.pending.to_string(),
             ]

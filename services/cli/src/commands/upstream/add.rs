@@ -1,17 +1,11 @@
 //! An authority is added.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
-use certfleet_audit::Act;
-use certfleet_domain::{
-    Budget, Clock as _, Contact, Rate, SystemClock, SystemRng, Upstream, UpstreamBinding,
-    UpstreamName,
-};
-use certfleet_pki::certificates_from_pem;
-use certfleet_secrets::Secret;
+use certfleet_domain::{Budget, Contact, ProjectName, Rate, UpstreamName};
+use certfleet_management::{NewBinding, NewUpstream, add_upstream};
 use certfleet_service_kit::settings::{WebUrl, parse_rate};
-use certfleet_storage::{CommitError, SecretName};
 use clap::Args;
 use serde::Serialize;
 
@@ -57,6 +51,9 @@ pub struct AddArgs {
     /// The file with that key, in base64url as authorities give it.
     #[arg(long, value_name = "FILE", requires = "eab_kid")]
     eab_key_file: Option<PathBuf>,
+    /// Whose it is: certificates of the same project can be had from it.
+    #[arg(long, value_name = "NAME", default_value_t)]
+    project: ProjectName,
 }
 
 impl AddArgs {
@@ -83,47 +80,31 @@ struct Added {
 }
 
 /// Adds it.
-pub async fn run(args: &AddArgs, config: Option<PathBuf>, out: Output) -> Result<(), Failure> {
-    let roots = args.root.as_ref().map(read_roots).transpose()?;
-    let upstream = Upstream {
-        name: args.name.clone(),
-        directory: args.directory.as_str().to_owned(),
-        roots,
-        contacts: args.contacts.clone(),
-        profile: args.profile.clone(),
-        binding: args.eab_kid.clone().map(|kid| UpstreamBinding { kid }),
-        budget: args.budget(),
-        account: None,
-        created_at: SystemClock.now(),
-        version: 0,
-    };
-    let mac_key = args.eab_key_file.as_deref().map(read_mac_key).transpose()?;
+pub async fn run(args: AddArgs, config: Option<PathBuf>, out: Output) -> Result<(), Failure> {
+    let budget = args.budget();
+    let roots = args.root.as_deref().map(read_roots).transpose()?;
+    let key = args.eab_key_file.as_deref().map(read_mac_key).transpose()?;
     let settings = settings(config)?;
     let store = store(&settings).await?;
-    let target = format_args!("upstream/{}", upstream.name);
-    let event = Operator::here()
-        .event(Act::CreateUpstream, target)
-        .with_detail(&upstream.directory);
-    let mut unit = store.fleet.insert_upstream(&upstream)?;
-    if let Some(mac_key) = mac_key {
-        let vault = vault(&store, &settings).await?;
-        let name = SecretName::UpstreamBinding(upstream.name.clone());
-        let secret = Secret::new(mac_key.to_vec());
-        unit = unit.and(vault.insert(&name, &secret, &mut SystemRng).await?);
-    }
-    match store.commit(unit.recording(&event)?).await {
-        Ok(()) => {}
-        Err(CommitError::Storage(error)) => return Err(error.into()),
-        Err(CommitError::Duplicate { .. }) => {
-            let why = format!("there is an authority {} already", upstream.name);
-            return Err(Failure::new(why));
+    let binding = match (args.eab_kid, key) {
+        (Some(kid), Some(key)) => {
+            let vault = vault(&store, &settings).await?;
+            Some(NewBinding { kid, key, vault })
         }
-        Err(CommitError::Changed { .. }) => {
-            let why =
-                "another KEK seals since a moment ago: nothing was done; give the command again";
-            return Err(Failure::new(why));
-        }
-    }
+        _ => None,
+    };
+    let wish = NewUpstream {
+        name: args.name,
+        project: args.project,
+        directory: args.directory.as_str().to_owned(),
+        roots,
+        contacts: args.contacts,
+        profile: args.profile,
+        budget,
+        binding,
+    };
+    let plan = add_upstream(&store, wish).await?;
+    let upstream = plan.carry_out(&store, Operator::here().sender()).await?;
     let added = Added {
         name: upstream.name.to_string(),
         directory: upstream.directory,
@@ -136,15 +117,7 @@ pub async fn run(args: &AddArgs, config: Option<PathBuf>, out: Output) -> Result
     })
 }
 
-fn read_roots(file: &PathBuf) -> Result<String, Failure> {
+fn read_roots(file: &Path) -> Result<String, Failure> {
     let shown = || file.display().to_string();
-    let text = std::fs::read_to_string(file).with_context(shown)?;
-    let found = certificates_from_pem(&text).with_context(shown)?;
-    if found.is_empty() {
-        return Err(Failure::new(format!(
-            "{}: there is no certificate in it",
-            shown()
-        )));
-    }
-    Ok(text)
+    Ok(std::fs::read_to_string(file).with_context(shown)?)
 }
