@@ -3,6 +3,7 @@
 
 mod deliver;
 mod ground;
+mod inventory;
 mod replace;
 mod scan;
 mod tick;
@@ -54,6 +55,12 @@ enum Command {
         /// How many.
         #[arg(long, default_value_t = 5000)]
         endpoints: u32,
+    },
+    /// List, filter and search so many managed certificates through the REST API.
+    Inventory {
+        /// How many; several for several rows.
+        #[arg(long, default_values_t = [10_000, 1_000_000])]
+        rows: Vec<u32>,
     },
     /// Find what is due among so many managed certificates.
     Tick {
@@ -108,6 +115,12 @@ async fn run(command: Command) -> Result<()> {
         Command::Scan { endpoints } => {
             let ground = Ground::prepare().await?;
             let measured = scan::measure(&ground, endpoints, &mut table).await;
+            ground.end().await?;
+            measured?;
+        }
+        Command::Inventory { rows } => {
+            let ground = Ground::prepare().await?;
+            let measured = inventory::measure(&ground, &rows, &mut table).await;
             ground.end().await?;
             measured?;
         }
