@@ -15,6 +15,7 @@ mod m0012_deliveries;
 mod m0013_solvers;
 mod m0014_watches;
 mod m0015_access;
+mod m0016_notices;
 
 use crate::step::Step;
 
@@ -36,6 +37,7 @@ pub(crate) fn all() -> Vec<Step> {
         m0013_solvers::step(),
         m0014_watches::step(),
         m0015_access::step(),
+        m0016_notices::step(),
     ]
 }
 
@@ -84,6 +86,7 @@ mod tests {
                 "c9e340fd15ac257e3f6a9d89316b08083ed6ea3cea39cbfc076bef4f505561b4",
                 "f28e040866c7ec9ad89206aa9aa04033c2e9f3283fabab79b5d62a9031990b99",
                 "ca30e5f9df13bcb4f5b9c96f3fdbdc9c31a786e84e895f95784b46000a229011",
+                "53390544ada7b04cc6431d43fda6e8233ba959d0d5f8eb990367dce3885de1d5",
             ]
         );
     }

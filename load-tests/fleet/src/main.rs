@@ -7,6 +7,7 @@ mod inventory;
 mod replace;
 mod scan;
 mod tick;
+mod zone;
 
 use std::io::Write as _;
 use std::process::ExitCode;
@@ -55,6 +56,12 @@ enum Command {
         /// How many.
         #[arg(long, default_value_t = 5000)]
         endpoints: u32,
+    },
+    /// Have so many certificates with names in one zone, proven by dns-01.
+    Zone {
+        /// How many.
+        #[arg(long, default_value_t = 500)]
+        certificates: u32,
     },
     /// List, filter and search so many managed certificates through the REST API.
     Inventory {
@@ -115,6 +122,12 @@ async fn run(command: Command) -> Result<()> {
         Command::Scan { endpoints } => {
             let ground = Ground::prepare().await?;
             let measured = scan::measure(&ground, endpoints, &mut table).await;
+            ground.end().await?;
+            measured?;
+        }
+        Command::Zone { certificates } => {
+            let ground = Ground::prepare().await?;
+            let measured = zone::measure(&ground, certificates, &mut table).await;
             ground.end().await?;
             measured?;
         }

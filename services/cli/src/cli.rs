@@ -7,7 +7,7 @@ use clap_complete::Shell;
 
 use crate::commands::{
     agent, audit, backup, ca, cert, config, crl, db, dr, eab, inspect, jobs, kek, limits,
-    maintenance, plan, project, rollout, solver, target, token, upstream,
+    maintenance, notice, plan, project, rollout, solver, target, token, upstream,
 };
 use crate::up::UpArgs;
 
@@ -90,6 +90,9 @@ pub enum Command {
     /// Invite the agents of hosts, and look at them.
     #[command(subcommand)]
     Agent(agent::AgentCommand),
+    /// Look at what people were told without having asked: what was not renewed, what keeps failing, what is served wrongly.
+    #[command(subcommand)]
+    Notice(notice::NoticeCommand),
     /// Have the lists of what is revoked signed anew.
     #[command(subcommand)]
     Crl(crl::CrlCommand),

@@ -7,6 +7,7 @@ mod dns;
 mod drift;
 mod forwarding;
 mod keks;
+mod notices;
 mod recovery;
 mod renewals;
 mod retention;
@@ -39,6 +40,7 @@ pub fn all(settings: &Scheduler, siem: &Siem, revocation: &Revocation) -> Vec<Du
         renewals::duty(),
         dns::duty(),
         drift::duty(),
+        notices::duty(),
         retention::duty(settings),
     ];
     if siem.url.is_some() {

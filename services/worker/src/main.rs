@@ -12,6 +12,7 @@ mod obtained;
 mod recorder;
 mod revoking;
 mod start;
+mod teller;
 mod upstreams;
 
 use std::process::ExitCode;

@@ -1,6 +1,6 @@
 //! What a worker counts.
 
-use certfleet_domain::{AuthorityName, ChallengeKind};
+use certfleet_domain::{AuthorityName, ChallengeKind, Channel};
 use certfleet_jobs::JobKind;
 use certfleet_storage::Rewrapped;
 use prometheus::{
@@ -22,6 +22,7 @@ pub struct Metrics {
     crls: IntCounter,
     rewrapped: IntCounter,
     not_rewrapped: IntGauge,
+    notices: IntCounterVec,
 }
 
 /// What came of a look at a challenge.
@@ -99,6 +100,19 @@ impl Metrics {
             "certfleet_secrets_not_rewrapped",
             "Secrets that the last run could not seal anew, because they do not open",
         )?;
+        let notices = IntCounterVec::new(
+            Opts::new(
+                "certfleet_notices_total",
+                "Notices that people were told, or could not be, by channel and result",
+            ),
+            &["channel", "result"],
+        )?;
+        for channel in Channel::ALL {
+            for result in ["told", "failed"] {
+                notices.with_label_values(&[channel.name(), result]);
+            }
+        }
+        registry.register(Box::new(notices.clone()))?;
         registry.register(Box::new(jobs.clone()))?;
         registry.register(Box::new(seconds.clone()))?;
         registry.register(Box::new(challenges.clone()))?;
@@ -118,6 +132,7 @@ impl Metrics {
             crls,
             rewrapped,
             not_rewrapped,
+            notices,
         })
     }
 
@@ -148,6 +163,15 @@ impl Metrics {
     /// It is not known whether a receiver has got some.
     pub fn not_forwarded(&self) {
         self.not_forwarded.inc();
+    }
+
+    /// People were told so many notices, or could not be.
+    pub fn told(&self, channel: Channel, told: bool, notices: usize) {
+        let result = if told { "told" } else { "failed" };
+        let notices = u64::try_from(notices).unwrap_or(0);
+        self.notices
+            .with_label_values(&[channel.name(), result])
+            .inc_by(notices);
     }
 
     /// So many CRLs were signed, and are to be had.

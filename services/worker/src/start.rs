@@ -29,6 +29,7 @@ use crate::issuing::Issuing;
 use crate::metrics::Metrics;
 use crate::recorder::Recorder;
 use crate::revoking::Revoking;
+use crate::teller::Teller;
 use crate::upstreams::Upstreams;
 
 /// How long a place may take that is looked at for what it serves.
@@ -141,6 +142,7 @@ fn handlers(
             clock: Arc::clone(clock),
         },
         prober: Prober::new(PROBED_WITHIN).context("drift scans")?,
+        teller: Teller::new(&settings.notices)?,
         validator: Validator::new(validation(&settings.validation)).context("validation")?,
         upstreams: Upstreams::new(store.clone(), vault.clone(), Arc::clone(clock)),
         siem: settings.siem.clone(),

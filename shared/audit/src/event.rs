@@ -131,6 +131,8 @@ acts! {
     CreateToken = "token.create",
     /// It counts no more.
     RevokeToken = "token.revoke",
+    /// A notice was asked for, to know whether notices arrive.
+    TestNotices = "notice.test",
     /// A maintenance began: no new orders.
     BeginMaintenance = "maintenance.begin",
     /// It ended.

@@ -21,6 +21,7 @@ mod identifier;
 mod ids;
 mod limits;
 mod names;
+mod notice;
 mod ocsp;
 mod order;
 mod pkcs11_uri;
@@ -68,6 +69,7 @@ pub use names::{
     AgentName, AuthorityName, CommandName, InvalidName, ProfileName, ProjectName, SolverName,
     TargetName, UpstreamName,
 };
+pub use notice::{Channel, Notice, Stage, Topic, first_notice};
 pub use ocsp::{CertIdHash, OcspResponse};
 pub use order::{Order, OrderState, OrderStatus, Replaced};
 pub use pkcs11_uri::{InvalidPkcs11Uri, Pkcs11Uri};

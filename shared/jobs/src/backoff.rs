@@ -54,6 +54,7 @@ impl Backoff {
             | JobKind::PlanRenewals
             | JobKind::UpdateDns
             | JobKind::ScanEndpoints
+            | JobKind::TellNotices
             | JobKind::ApplyRetention => Self {
                 first: Duration::from_secs(1),
                 longest: Duration::from_secs(60),

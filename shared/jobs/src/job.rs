@@ -125,6 +125,13 @@ pub enum Job {
         /// The first time since the run before at which one was due.
         since: i64,
     },
+    /// Tell people what they are to know without having asked.
+    TellNotices {
+        /// When this run was due, in Unix seconds.
+        due: i64,
+        /// The first time since the run before at which one was due.
+        since: i64,
+    },
     /// Enqueue a look at each managed certificate that is due for one.
     PlanRenewals {
         /// When this run was due, in Unix seconds.
@@ -196,6 +203,7 @@ kinds! {
     PlanRenewals = "planRenewals",
     UpdateDns = "updateDns",
     ScanEndpoints = "scanEndpoints",
+    TellNotices = "tellNotices",
     ApplyRetention = "applyRetention",
 }
 
@@ -273,6 +281,7 @@ impl Job {
             | Self::PlanRenewals { .. }
             | Self::UpdateDns { .. }
             | Self::ScanEndpoints { .. }
+            | Self::TellNotices { .. }
             | Self::ApplyRetention { .. } => None,
         }
     }
@@ -306,6 +315,7 @@ impl Job {
             Self::RenewManaged { managed, round } => format!("renew/{managed}/{round}"),
             Self::PlanRenewals { due, .. } => format!("plan-renewals/{due}"),
             Self::ScanEndpoints { due, .. } => format!("scan-endpoints/{due}"),
+            Self::TellNotices { due, .. } => format!("tell-notices/{due}"),
             Self::UpdateDns { due, .. } => format!("update-dns/{due}"),
             Self::ApplyRetention { due, .. } => format!("apply-retention/{due}"),
         })

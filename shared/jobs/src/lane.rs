@@ -25,7 +25,8 @@ impl JobKind {
             | Self::ForwardEvents
             | Self::RenewManaged
             | Self::UpdateDns
-            | Self::ScanEndpoints => Lane::Outside,
+            | Self::ScanEndpoints
+            | Self::TellNotices => Lane::Outside,
             Self::SignCertificate
             | Self::SignOcspResponse
             | Self::IssueServerCertificate

@@ -31,6 +31,7 @@ impl JobKind {
             | Self::PlanRenewals
             | Self::UpdateDns
             | Self::ScanEndpoints
+            | Self::TellNotices
             | Self::ApplyRetention => Priority::Urgent,
             Self::ValidateChallenge
             | Self::SignCertificate

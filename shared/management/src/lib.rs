@@ -6,6 +6,7 @@
 
 mod agents;
 mod certificates;
+mod notices;
 mod placements;
 mod plan;
 mod projects;
@@ -22,6 +23,7 @@ pub use certificates::{
     CertificateChange, NewCertificate, add as add_certificate, change as change_certificate,
     remove as remove_certificate, renew as renew_certificate,
 };
+pub use notices::test as test_notices;
 pub use placements::{again as deliver_again, deliver};
 pub use plan::Plan;
 pub use projects::{add as add_project, remove as remove_project};

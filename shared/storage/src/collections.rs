@@ -68,6 +68,8 @@ pub const SOLVERS: &str = "solvers";
 pub const DNS_PROOFS: &str = "dns_proofs";
 /// Where certificates of the fleet should be served, and what was found there.
 pub const WATCHES: &str = "watches";
+/// What people are told without having asked.
+pub const NOTICES: &str = "notices";
 /// What belongs to whom.
 pub const PROJECTS: &str = "projects";
 /// Tokens of the REST API.
@@ -119,6 +121,7 @@ pub const ALL: &[&str] = &[
     SOLVERS,
     DNS_PROOFS,
     WATCHES,
+    NOTICES,
     PROJECTS,
     TOKENS,
     TOKEN_USES,

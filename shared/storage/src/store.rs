@@ -17,7 +17,7 @@ use crate::pool::Pool;
 use crate::processes::Processes;
 use crate::repositories::{
     Access, Accounts, Authorities, Authorizations, Certificates, Crls, Deliveries, EabKeys, Fleet,
-    Inventory, Keks, Nonces, OcspResponses, Orders, SealedSecrets, Solvers, Watches,
+    Inventory, Keks, Nonces, Notices, OcspResponses, Orders, SealedSecrets, Solvers, Watches,
 };
 use crate::retention::Retention;
 use crate::switches::SwitchBoard;
@@ -65,6 +65,8 @@ pub struct Store {
     pub keks: Keks,
     /// Spent nonces.
     pub nonces: Nonces,
+    /// What people are told.
+    pub notices: Notices,
     /// The queue.
     pub jobs: Jobs,
     /// Who is alive.
@@ -110,6 +112,7 @@ impl Store {
             secrets: SealedSecrets::new(&database, metrics.clone()),
             keks: Keks::new(&database),
             nonces: Nonces::new(&database, group.clone()),
+            notices: Notices::new(&database),
             jobs: Jobs::new(database.clone(), group.clone(), metrics.clone()),
             processes: Processes::new(&database),
             switches: SwitchBoard::new(&database, metrics.clone()),

@@ -20,6 +20,7 @@ const SHARED: &[(&str, &[&str])] = &[
     ("outgoing", &[]),
     ("agent-protocol", &["domain"]),
     ("dns-update", &["domain"]),
+    ("notify", &["domain", "outgoing"]),
     ("tls-probe", &[]),
     ("pkcs11", &["domain", "secrets"]),
     ("kek", &["outgoing", "pkcs11", "secrets"]),
@@ -80,6 +81,7 @@ const NOT_IN_THE_API: &[&str] = &[
     "certfleet-upstream",
     "certfleet-deploy",
     "certfleet-dns-update",
+    "certfleet-notify",
 ];
 
 /// What knows no database.
@@ -90,6 +92,7 @@ const WITHOUT_DATABASE: &[&str] = &[
     "certfleet-validation",
     "certfleet-upstream",
     "certfleet-deploy",
+    "certfleet-notify",
 ];
 
 struct Workspace {

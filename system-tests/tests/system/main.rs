@@ -24,6 +24,7 @@ mod keys_elsewhere;
 mod kubernetes;
 mod limits;
 mod metrics;
+mod notices;
 mod orders;
 mod packaging;
 mod pressure;

@@ -17,6 +17,7 @@ pub mod jobs;
 pub mod kek;
 pub mod limits;
 pub mod maintenance;
+pub mod notice;
 pub mod plan;
 pub mod project;
 pub mod rollout;
@@ -61,6 +62,7 @@ pub async fn run(cli: Cli) -> Result<(), Failure> {
         Command::Maintenance(command) => maintenance::run(command, config, out).await,
         Command::Upstream(command) => upstream::run(command, config, out).await,
         Command::Token(command) => token::run(command, config, out).await,
+        Command::Notice(command) => notice::run(command, config, out).await,
         Command::Project(command) => project::run(command, config, out).await,
         Command::Completion { shell } => completion::print(shell),
     }

@@ -17,6 +17,7 @@ mod scan_endpoints;
 mod sequence_events;
 mod sign_certificate;
 mod sign_ocsp_response;
+mod tell_notices;
 mod update_dns;
 mod validate_challenge;
 
@@ -34,6 +35,7 @@ use crate::issuing::Issuing;
 use crate::metrics::Metrics;
 use crate::recorder::Recorder;
 use crate::revoking::Revoking;
+use crate::teller::Teller;
 use crate::upstreams::Upstreams;
 
 /// What handlers work with.
@@ -54,6 +56,8 @@ pub struct Handlers {
     pub validator: Validator,
     /// What looks at what is served.
     pub prober: Prober,
+    /// What tells people.
+    pub teller: Teller,
     /// What counts.
     pub metrics: Metrics,
     /// The clock.
@@ -150,6 +154,7 @@ impl Handlers {
                 Job::RewrapSecrets { .. } => self.rewrap_secrets(lease).await,
                 Job::PlanRenewals { .. } => self.plan_renewals(lease).await,
                 Job::ScanEndpoints { .. } => self.scan_endpoints(lease).await,
+                Job::TellNotices { .. } => self.tell_notices(lease).await,
                 Job::UpdateDns { .. } => self.update_dns(lease).await,
                 Job::RenewManaged { managed, round } => {
                     self.renew_managed(lease, *managed, *round).await
@@ -200,6 +205,7 @@ impl Handlers {
             | Job::PlanRenewals { .. }
             | Job::UpdateDns { .. }
             | Job::ScanEndpoints { .. }
+            | Job::TellNotices { .. }
             | Job::SignOcspResponse { .. }
             | Job::PublishCrls { .. }
             | Job::RecoverWork { .. }

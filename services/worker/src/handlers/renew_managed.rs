@@ -9,8 +9,8 @@ use std::time::Duration;
 use certfleet_audit::{Act, Outcome as AuditOutcome};
 use certfleet_crash_points::{CrashPoint, reach};
 use certfleet_domain::{
-    Advice, Attempt, Course, Identifier, Managed, ManagedId, Next, SystemRng, Timestamp, Version,
-    VersionId,
+    Advice, Attempt, Course, Identifier, Managed, ManagedId, Next, Notice, SystemRng, Timestamp,
+    Version, VersionId,
 };
 use certfleet_jobs::Lease;
 use certfleet_pki::create_csr;
@@ -422,10 +422,8 @@ impl Handlers {
             &why,
         );
         let failed = managed.failed(why, at_least, self.clock.now())?;
-        Ok(Step::Over(
-            Box::new(failed),
-            Unit::default().recording(&event)?,
-        ))
+        let unit = self.told_of_failure(&failed)?.recording(&event)?;
+        Ok(Step::Over(Box::new(failed), unit))
     }
 
     /// What a job that is given up leaves behind: a setback, after which the brain begins anew.
@@ -441,7 +439,16 @@ impl Handlers {
         let now = self.clock.now();
         let why = "given up after many attempts: see `certfleet jobs list --state dead`";
         let after = managed.given_up(why.to_owned(), now);
-        Ok(self.store.fleet.update(&after)?)
+        let unit = self.store.fleet.update(&after)?;
+        Ok(unit.and(self.told_of_failure(&after)?))
+    }
+
+    /// What is written so that people are told of a failure, if it is one that a person should look at.
+    fn told_of_failure(&self, failed: &Managed) -> Result<Unit, HandlerError> {
+        match Notice::of_failure(failed, self.clock.now()) {
+            Some(notice) => Ok(self.store.notices.ensure(&notice)?),
+            None => Ok(Unit::default()),
+        }
     }
 }
 

@@ -6,7 +6,7 @@
 use std::collections::HashMap;
 
 use certfleet_audit::{Act, Event, Outcome};
-use certfleet_domain::{Drift, Expected, ManagedId, Served, Version, Watch, judge};
+use certfleet_domain::{Drift, Expected, ManagedId, Notice, Served, Version, Watch, judge};
 use certfleet_jobs::Lease;
 use certfleet_pki::{
     certificates_from_pem, fingerprint_of_certificate, issuer_of_certificate, names_of_certificate,
@@ -152,11 +152,15 @@ impl Handlers {
         };
         let now = self.clock.now();
         let before = watch.finding.as_ref().map(|finding| finding.drift);
+        let watch_before = watch.clone();
         let mut after = watch.looked(found, now);
         let finding = after.finding.clone();
         let mut unit = Unit::default();
         if finding.as_ref().map(|finding| finding.drift) != before {
             unit = unit.recording(&self.found(&after))?;
+        }
+        if is_confirmed(&watch_before, &after) {
+            unit = unit.and(self.told_of_drift(&after).await?);
         }
         if after.wants_repair(now) {
             let deliveries = &self.store.deliveries;
@@ -180,6 +184,16 @@ impl Handlers {
         Ok(finding.is_some())
     }
 
+    async fn told_of_drift(&self, watch: &Watch) -> Result<Unit, HandlerError> {
+        let managed = self.store.fleet.managed(watch.managed).await?;
+        let notice =
+            managed.and_then(|managed| Notice::of_drift(watch, &managed, self.clock.now()));
+        match notice {
+            Some(notice) => Ok(self.store.notices.ensure(&notice)?),
+            None => Ok(Unit::default()),
+        }
+    }
+
     fn found(&self, watch: &Watch) -> Event {
         let target = format!("managed/{}", watch.managed);
         let (outcome, detail) = match &watch.finding {
@@ -194,6 +208,14 @@ impl Handlers {
         };
         self.recorder.event(Act::FindDrift, target, outcome, detail)
     }
+}
+
+/// Whether a finding was seen a second time just now: what is started anew at the moment of one look is nobody's trouble.
+fn is_confirmed(before: &Watch, after: &Watch) -> bool {
+    let (Some(before), Some(after)) = (&before.finding, &after.finding) else {
+        return false;
+    };
+    before.first_seen == before.last_seen && after.first_seen == before.first_seen
 }
 
 fn expected(watch: &Watch, known: &Known) -> Option<Expected> {

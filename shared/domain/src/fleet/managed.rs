@@ -7,6 +7,7 @@ use super::{Advice, Attempt, Course, Current, Reason, Setback};
 use crate::clock::Timestamp;
 use crate::identifier::Identifier;
 use crate::ids::{ManagedId, VersionId};
+use crate::notice::first_notice;
 use crate::transition::InvalidTransition;
 use crate::{ProjectName, UpstreamName};
 
@@ -42,6 +43,8 @@ pub struct Managed {
     pub forced: bool,
     /// When it is to be looked at next.
     pub next_at: Timestamp,
+    /// When somebody is to be told that it was not renewed, if it is not until then.
+    pub notice_at: Option<Timestamp>,
     /// How often a look at it has ended: each look is a job of its own, and there is one at a time.
     pub round: i64,
     /// When it was added.
@@ -84,6 +87,7 @@ impl Managed {
             spare: None,
             forced: false,
             next_at: now,
+            notice_at: None,
             round: 0,
             created_at: now,
             version: 0,
@@ -219,6 +223,7 @@ impl Managed {
             return Err(self.cannot("obtained"));
         };
         let obtained = Self {
+            notice_at: Some(first_notice(current.not_before, current.not_after)),
             current: Some(current),
             course: Course::Resting,
             setback: None,

@@ -3,11 +3,13 @@
 mod access;
 mod certificate;
 mod hosts;
+mod notice;
 mod upstream;
 
 pub use access::{GrantView, ProjectView, TokenView};
 pub use certificate::{CertificateView, PlacementView, VersionView, WatchView};
 pub use hosts::{AgentView, FileView, TargetView};
+pub use notice::NoticeView;
 pub use upstream::{LimitsView, SolverView, UpstreamView};
 
 fn texts(all: &[impl ToString]) -> Vec<String> {

@@ -9,7 +9,7 @@ use super::text::FromText;
 use super::{environment, file};
 
 /// The sections there are.
-pub(super) const SECTIONS: [&str; 20] = [
+pub(super) const SECTIONS: [&str; 21] = [
     "acme",
     "adapter",
     "agents",
@@ -19,6 +19,7 @@ pub(super) const SECTIONS: [&str; 20] = [
     "limits",
     "log",
     "management",
+    "notices",
     "pkcs11",
     "rest",
     "revocation",

@@ -2,8 +2,8 @@
 
 use super::reader::{Reader, ServiceSettings};
 use super::{
-    Acme, Adapter, Agents, Audit, Database, Kek, Limits, Log, Management, Pkcs11, Rest, Revocation,
-    Scheduler, Server, Siem, State, Telemetry, Tls, TlsMode, Validation, Worker,
+    Acme, Adapter, Agents, Audit, Database, Kek, Limits, Log, Management, Notices, Pkcs11, Rest,
+    Revocation, Scheduler, Server, Siem, State, Telemetry, Tls, TlsMode, Validation, Worker,
 };
 
 /// What every long-running service has.
@@ -153,6 +153,8 @@ pub struct WorkerSettings {
     pub revocation: Revocation,
     /// Where the audit trail's checkpoints are kept.
     pub audit: Audit,
+    /// By what people are told.
+    pub notices: Notices,
 }
 
 impl ServiceSettings for WorkerSettings {
@@ -162,7 +164,7 @@ impl ServiceSettings for WorkerSettings {
         let (database, kek, acme) = (reader.section(), reader.kek(), reader.section());
         let pkcs11 = reader.section();
         let (siem, revocation) = (reader.section(), reader.section());
-        let audit = reader.section();
+        let (audit, notices) = (reader.section(), reader.section());
         Some(Self {
             base: base?,
             worker: worker?,
@@ -174,6 +176,7 @@ impl ServiceSettings for WorkerSettings {
             siem: siem?,
             revocation: revocation?,
             audit: audit?,
+            notices: notices?,
         })
     }
 }

@@ -9,6 +9,7 @@ mod crl;
 mod delivery;
 mod eab_key;
 mod managed;
+mod notice;
 mod ocsp_response;
 mod order;
 mod solver;
@@ -86,6 +87,17 @@ pub(crate) fn replace<T: Stored>(entity: &T) -> Result<Unit, StorageError> {
         row: Row::new(T::COLLECTION, entity.id()),
         guard: doc! { "version": entity.version() },
         update: Bson::Document(update),
+    }))
+}
+
+/// The unit by which an entity is there: a new one, unless there is one under its id already.
+pub(crate) fn ensure<T: Stored>(entity: &T) -> Result<Unit, StorageError> {
+    let (document, _) = fields(entity, entity.version())?;
+    let is_there = doc! { "$ne": [{ "$type": "$version" }, "missing"] };
+    let kept = doc! { "$cond": [is_there, "$$ROOT", { "$literal": document }] };
+    Ok(Unit::of(Write::Ensure {
+        row: Row::new(T::COLLECTION, entity.id()),
+        pipeline: vec![doc! { "$replaceWith": kept }],
     }))
 }
 

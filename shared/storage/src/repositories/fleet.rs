@@ -108,6 +108,16 @@ impl Fleet {
         self.some(due, doc! { "next_at": 1 }, most).await
     }
 
+    /// Those of which somebody is to be told by now that they were not renewed, `most` of them. Reads these, and nothing else.
+    pub async fn to_be_told(
+        &self,
+        now: Timestamp,
+        most: i64,
+    ) -> Result<Vec<Managed>, StorageError> {
+        let due = doc! { "notice_at": { "$lte": to_bson_time(now) } };
+        self.some(due, doc! { "notice_at": 1 }, most).await
+    }
+
     async fn some(
         &self,
         filter: Document,

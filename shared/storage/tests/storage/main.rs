@@ -19,6 +19,7 @@ mod leadership;
 mod leases;
 mod limits;
 mod nonces;
+mod notices;
 mod processes;
 mod protocol;
 mod queries;

@@ -10,6 +10,7 @@ mod certificates;
 mod document;
 mod guard;
 mod keyed;
+mod notices;
 mod page;
 mod problem;
 mod projects;
@@ -78,4 +79,6 @@ fn resources() -> OpenApiRouter<App> {
         .routes(routes!(watches::list, watches::create))
         .routes(routes!(watches::remove))
         .routes(routes!(watches::findings))
+        .routes(routes!(notices::list))
+        .routes(routes!(notices::test))
 }

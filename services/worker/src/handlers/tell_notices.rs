@@ -1,0 +1,94 @@
+//! Tells people what they are to know without having asked: each thing once, what comes together in one message.
+//!
+//! What is found is written down before anybody is told, and is one notice however many find it. Who is killed between telling and
+//! noting that has the same message told again, which its receivers can know by its ids.
+
+use certfleet_domain::{Channel, Notice};
+use certfleet_jobs::Lease;
+use certfleet_storage::{CommitError, StorageError, Unit};
+
+use super::{HandlerError, Handlers};
+
+/// So many certificates are looked at in one run.
+const MOST_CERTIFICATES: i64 = 1000;
+/// So many notices go into one message.
+const MOST_NOTICES: i64 = 200;
+
+impl Handlers {
+    pub(super) async fn tell_notices(&self, lease: &Lease) -> Result<(), HandlerError> {
+        self.find_what_was_not_renewed().await?;
+        let due = self.store.notices.due(self.clock.now(), MOST_NOTICES);
+        let mut due = due.await?;
+        for channel in Channel::ALL {
+            self.still_ours(lease).await?;
+            self.tell_by(channel, &mut due).await?;
+        }
+        self.finish(lease, Unit::default()).await
+    }
+
+    /// Certificates that have come to the next stage before their end, or to it.
+    async fn find_what_was_not_renewed(&self) -> Result<(), HandlerError> {
+        let now = self.clock.now();
+        for managed in self.store.fleet.to_be_told(now, MOST_CERTIFICATES).await? {
+            let Some((stage, told)) = managed.to_be_told(now) else {
+                continue;
+            };
+            let notice = Notice::of_expiry(&managed, stage, now);
+            let unit = self.store.notices.ensure(&notice)?;
+            let unit = unit.and(self.store.fleet.update(&told)?);
+            match self.store.commit(unit).await {
+                // Whoever has it in hand may be renewing it: the next run looks at what has come of that.
+                Ok(()) | Err(CommitError::Changed { .. } | CommitError::Duplicate { .. }) => {}
+                Err(CommitError::Storage(error)) => return Err(error.into()),
+            }
+        }
+        Ok(())
+    }
+
+    async fn tell_by(&self, channel: Channel, due: &mut [Notice]) -> Result<(), HandlerError> {
+        let wanted = |notice: &&mut Notice| notice.waiting.contains(&channel);
+        let telling: Vec<Notice> = due
+            .iter()
+            .filter(|notice| notice.waiting.contains(&channel))
+            .cloned()
+            .collect();
+        if telling.is_empty() {
+            return Ok(());
+        }
+        let told = self.teller.tell(channel, &telling).await;
+        if let Some(told) = &told {
+            self.metrics.told(channel, told.is_ok(), telling.len());
+        }
+        let trouble = told.and_then(Result::err).map(|error| error.to_string());
+        if let Some(why) = &trouble {
+            tracing::warn!(%channel, notices = telling.len(), why, "people could not be told");
+        }
+        for notice in due.iter_mut().filter(wanted) {
+            let after = match &trouble {
+                None => notice.clone().told(channel),
+                Some(why) => {
+                    let longest = self.teller.longest_wait.try_into().unwrap_or_default();
+                    let why = format!("{channel}: {why}");
+                    notice.clone().not_told(why, longest, self.clock.now())
+                }
+            };
+            self.put_down(notice, after).await?;
+        }
+        Ok(())
+    }
+
+    async fn put_down(&self, notice: &mut Notice, after: Notice) -> Result<(), StorageError> {
+        match self.store.commit(self.store.notices.update(&after)?).await {
+            Ok(()) => {
+                *notice = Notice {
+                    version: after.version + 1,
+                    ..after
+                };
+                Ok(())
+            }
+            // Another run has it.
+            Err(CommitError::Changed { .. } | CommitError::Duplicate { .. }) => Ok(()),
+            Err(CommitError::Storage(error)) => Err(error),
+        }
+    }
+}
