@@ -24,6 +24,17 @@ pub struct CertId {
 )]
 pub struct InvalidCertId;
 
+impl CertId {
+    /// The text that names the certificate with this serial number, of the issuer with this key, if its certificate says which.
+    pub fn of(key_identifier: Option<Vec<u8>>, serial: &[u8]) -> Option<String> {
+        let id = Self {
+            key_identifier: key_identifier?,
+            serial: serial.to_vec(),
+        };
+        Some(id.to_string())
+    }
+}
+
 impl FromStr for CertId {
     type Err = InvalidCertId;
 

@@ -81,6 +81,8 @@ acts! {
     JoinUpstream = "upstream.join",
     /// A managed certificate was added.
     CreateManaged = "managed.create",
+    /// One that somebody else has had was taken over.
+    ImportManaged = "managed.import",
     /// It is to be another one from now on.
     ChangeManaged = "managed.change",
     /// It is kept no more, and its keys are destroyed.

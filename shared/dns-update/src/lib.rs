@@ -78,8 +78,8 @@ pub enum UpdateError {
 const ANSWERS_WITHIN: Duration = Duration::from_secs(10);
 /// How long resolvers may keep a record, in seconds.
 const TTL: u32 = 30;
-/// The largest update, in octets; more is sent as several.
-const LARGEST: usize = 60_000;
+/// The largest update, in octets, which leaves room for its signature; more is sent as several.
+const LARGEST: usize = 65_000;
 
 impl Zone {
     /// Has the zone be as the change says.

@@ -18,22 +18,28 @@ pub(crate) fn updates(zone: &Zone, change: &Change) -> Result<Vec<Message>, Upda
         .remove
         .iter()
         .map(|txt| record(&origin, txt, 0, DNSClass::NONE));
-    let mut updates = Vec::new();
-    let (mut open, mut size) = (empty(&origin), 0);
-    for record in added.chain(removed) {
-        let record = record?;
-        // Uncompressed, which is more than it will be.
-        let octets = record.name.len() + 300;
-        if size + octets > LARGEST && size > 0 {
-            updates.push(std::mem::replace(&mut open, empty(&origin)));
-            size = 0;
-        }
-        size += octets;
-        open.add_update(record);
+    let records: Result<Vec<Record>, UpdateError> = added.chain(removed).collect();
+    parted(&origin, &records?)
+}
+
+/// As few messages as there may be: one, or those of each half.
+fn parted(origin: &Name, records: &[Record]) -> Result<Vec<Message>, UpdateError> {
+    if records.is_empty() {
+        return Ok(Vec::new());
     }
-    if size > 0 {
-        updates.push(open);
+    let mut whole = empty(origin);
+    for record in records {
+        whole.add_update(record.clone());
     }
+    let octets = whole
+        .to_vec()
+        .map_err(|error| UpdateError::Wrong(error.to_string()))?;
+    if octets.len() <= LARGEST || records.len() == 1 {
+        return Ok(vec![whole]);
+    }
+    let (first, second) = records.split_at(records.len() / 2);
+    let mut updates = parted(origin, first)?;
+    updates.extend(parted(origin, second)?);
     Ok(updates)
 }
 
@@ -73,4 +79,57 @@ pub(crate) fn name(text: &str) -> Result<Name, UpdateError> {
     let mut name = Name::from_ascii(text).map_err(|error| wrong(&error))?;
     name.set_fqdn(true);
     Ok(name)
+}
+
+#[cfg(test)]
+mod tests {
+    use certfleet_domain::TsigAlgorithm;
+    use zeroize::Zeroizing;
+
+    use super::*;
+    use crate::TsigKey;
+
+    fn zone() -> Zone {
+        Zone {
+            name: "zone.example.org".to_owned(),
+            server: "127.0.0.1:53".parse().unwrap(),
+            key: TsigKey {
+                name: "key.example.org".to_owned(),
+                algorithm: TsigAlgorithm::default(),
+                secret: Zeroizing::new(vec![0; 32]),
+            },
+        }
+    }
+
+    fn proofs(count: usize) -> Vec<Txt> {
+        (0..count)
+            .map(|number| Txt {
+                name: format!("_acme-challenge.h{number}.zone.example.org"),
+                text: "x".repeat(43),
+            })
+            .collect()
+    }
+
+    #[test]
+    fn a_change_is_one_message_as_long_as_it_fits_and_else_as_few_as_halves_allow() {
+        for (added, removed, messages) in [
+            (0, 0, 0),
+            (500, 0, 1),
+            (350, 350, 1),
+            (1000, 0, 2),
+            (3000, 0, 8),
+        ] {
+            let change = Change {
+                add: proofs(added),
+                remove: proofs(removed),
+            };
+            let updates = updates(&zone(), &change).unwrap();
+            assert_eq!(updates.len(), messages, "{added} and {removed}");
+            let records: usize = updates.iter().map(|update| update.authorities.len()).sum();
+            assert_eq!(records, added + removed);
+            for update in updates {
+                assert!(update.to_vec().unwrap().len() <= LARGEST);
+            }
+        }
+    }
 }

@@ -2,13 +2,16 @@
 
 use std::collections::BTreeSet;
 
+use certfleet_acme::CertId;
 use certfleet_audit::{Act, Sender};
 use certfleet_domain::{
-    Clock as _, Identifier, MAX_IDENTIFIERS, Managed, ManagedId, ProjectName, Solver, SystemClock,
-    SystemRng, TargetName, UpstreamName, VersionId,
+    Clock as _, Current, Identifier, MAX_IDENTIFIERS, Managed, ManagedId, ProjectName, Sight,
+    Solver, SystemClock, SystemRng, TargetName, UpstreamName, Version, VersionId,
 };
 use certfleet_jobs::Job;
-use certfleet_storage::{SecretName, Store};
+use certfleet_pki::Leaf;
+use certfleet_secrets::Secret;
+use certfleet_storage::{SecretName, Store, Vault, Which};
 
 use crate::placements::{placing, targets_for};
 use crate::plan::Plan;
@@ -17,6 +20,8 @@ use crate::refused::Refused;
 
 /// So many authorities in order of preference.
 const MOST_UPSTREAMS: usize = 10;
+/// So many certificates with a name are looked at whether one is the same.
+const MOST_OF_A_NAME: i64 = 1000;
 
 /// A certificate that is to be had.
 pub struct NewCertificate {
@@ -62,6 +67,97 @@ pub async fn add(store: &Store, wish: NewCertificate) -> Result<Plan<Managed>, R
         .recording(Act::CreateManaged, format_args!("managed/{id}"))
         .with_detail(joined(&managed.names));
     placing(plan, store, &managed, (&targets, &called))
+}
+
+/// A certificate that somebody else has had and renewed until now.
+pub struct NewImport {
+    /// Whose it is.
+    pub project: ProjectName,
+    /// Its chain, PEM.
+    pub chain: String,
+    /// What the chain says.
+    pub leaf: Leaf,
+    /// Its key, PKCS#8, which was held against the chain.
+    pub key: Secret,
+    /// From whom it is to be had from now on, in order of preference.
+    pub upstreams: Vec<UpstreamName>,
+    /// Whether the first of these has issued it, so that it can be asked for its suggestion.
+    pub is_from_the_first: bool,
+}
+
+/// A certificate that somebody else has had is kept renewed from now on.
+pub async fn import(
+    store: &Store,
+    vault: &Vault,
+    wish: NewImport,
+) -> Result<Plan<Managed>, Refused> {
+    projects::require(store, &wish.project).await?;
+    let names = provable(store, &wish.project, wish.leaf.names).await?;
+    require_upstreams(store, &wish.project, &wish.upstreams).await?;
+    let now = SystemClock.now();
+    if wish.leaf.not_after <= now {
+        return Err(Refused::Conflict("it has expired".to_owned()));
+    }
+    require_unmanaged(store, &wish.project, &names).await?;
+    let upstream = wish.upstreams.first().cloned();
+    let upstream = upstream.ok_or_else(|| Refused::Invalid("an authority is due".to_owned()))?;
+    let version = Version {
+        id: VersionId::generate(&SystemClock, &mut SystemRng),
+        managed: ManagedId::generate(&SystemClock, &mut SystemRng),
+        upstream: upstream.clone(),
+        chain: wish.chain,
+        not_before: wish.leaf.not_before,
+        not_after: wish.leaf.not_after,
+        created_at: now,
+    };
+    let cert_id = CertId::of(wish.leaf.issuer_key, &wish.leaf.serial);
+    let current = Current {
+        version: version.id,
+        upstream,
+        cert_id: cert_id.filter(|_| wish.is_from_the_first),
+        serial: hex::encode(wish.leaf.serial),
+        names,
+        not_before: version.not_before,
+        not_after: version.not_after,
+        advice: None,
+        ask_at: now,
+    };
+    let managed = Managed::imported(version.managed, current, wish.upstreams, now);
+    let managed = managed.in_project(wish.project);
+    let name = SecretName::ManagedKey(version.id);
+    let sealed = vault.insert(&name, &wish.key, &mut SystemRng).await?;
+    let unit = store.fleet.insert(&managed)?;
+    let unit = unit.and(store.fleet.insert_version(&version)?).and(sealed);
+    let (id, detail) = (managed.id, joined(&managed.names));
+    Ok(Plan::new(managed, unit)
+        .recording(Act::ImportManaged, format_args!("managed/{id}"))
+        .with_detail(detail))
+}
+
+/// No two renew the same.
+async fn require_unmanaged(
+    store: &Store,
+    project: &ProjectName,
+    names: &[Identifier],
+) -> Result<(), Refused> {
+    let which = Which {
+        sight: Sight::Of([project.clone()].into()),
+        ..Which::all()
+    };
+    let Some(first) = names.first() else {
+        return Ok(());
+    };
+    let found = store
+        .inventory
+        .named(first, &which, None, MOST_OF_A_NAME)
+        .await?;
+    match found.iter().find(|(_, managed)| managed.names == names) {
+        Some((_, managed)) => Err(Refused::Conflict(format!(
+            "it is managed already: {}",
+            managed.id
+        ))),
+        None => Ok(()),
+    }
 }
 
 /// A managed certificate is to be another one from now on.

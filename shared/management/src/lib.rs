@@ -20,8 +20,9 @@ mod watches;
 
 pub use agents::{Invitation, invite, remove as remove_agent};
 pub use certificates::{
-    CertificateChange, NewCertificate, add as add_certificate, change as change_certificate,
-    remove as remove_certificate, renew as renew_certificate,
+    CertificateChange, NewCertificate, NewImport, add as add_certificate,
+    change as change_certificate, import as import_certificate, remove as remove_certificate,
+    renew as renew_certificate,
 };
 pub use notices::test as test_notices;
 pub use placements::{again as deliver_again, deliver};

@@ -12,6 +12,7 @@ mod crl;
 mod csr;
 mod der;
 mod hierarchy;
+mod leaf;
 mod ocsp;
 mod public_key;
 mod signer;
@@ -33,6 +34,7 @@ pub use hierarchy::{
     CaSubject, HierarchyProblem, IntermediateTemplate, InvalidCaSubject, RootTemplate,
     check_hierarchy, create_intermediate, create_root,
 };
+pub use leaf::{Leaf, NoLeaf};
 pub use ocsp::{
     CertId, MalformedOcspRequest, OcspRefusal, OcspStatus, OcspTemplate, ResponderTemplate,
     create_ocsp_response, create_responder,

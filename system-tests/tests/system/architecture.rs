@@ -61,6 +61,7 @@ const SHARED: &[(&str, &[&str])] = &[
     (
         "management",
         &[
+            "acme",
             "agent-protocol",
             "audit",
             "domain",

@@ -94,6 +94,22 @@ impl Managed {
         }
     }
 
+    /// One that somebody else has had until now, with the certificate that they had.
+    pub fn imported(
+        id: ManagedId,
+        current: Current,
+        upstreams: Vec<UpstreamName>,
+        now: Timestamp,
+    ) -> Self {
+        let new = Self::new(id, current.names.clone(), upstreams, now);
+        let imported = Self {
+            notice_at: Some(first_notice(current.not_before, current.not_after)),
+            current: Some(current),
+            ..new
+        };
+        imported.rest(now)
+    }
+
     /// The same, of this project.
     #[must_use]
     pub fn in_project(self, project: ProjectName) -> Self {

@@ -143,6 +143,8 @@ impl DnsProof {
 /// How long what has changed waits for what comes with it, and how long at the most, however much comes: one change of a zone,
 /// however many proofs.
 const WANTED: (Duration, Duration) = (Duration::seconds(3), Duration::MINUTE);
+/// Of many that have come, more are coming: for each so many the wait is a second longer, up to so many seconds more.
+const MORE: (usize, i64) = (50, 12);
 /// Nobody waits for what is to be removed, and renewals end one after the other.
 const UNWANTED: (Duration, Duration) = (Duration::seconds(30), Duration::minutes(10));
 
@@ -155,7 +157,11 @@ pub fn settled(pending: &[DnsProof], now: Timestamp) -> bool {
     if wanted.is_empty() {
         is_quiet(&unwanted, UNWANTED, now)
     } else {
-        is_quiet(&wanted, WANTED, now)
+        let (each, most) = MORE;
+        let more = i64::try_from(wanted.len() / each).unwrap_or(most).min(most);
+        let (settle, longest) = WANTED;
+        let settle = settle + Duration::seconds(more);
+        is_quiet(&wanted, (settle, longest), now)
     }
 }
 
@@ -238,6 +244,26 @@ mod tests {
             let done = done.iter().map(|age| proof(ProofState::Done, *age));
             let pending: Vec<DnsProof> = wanted.chain(done).collect();
             assert_eq!(settled(&pending, now), due, "{pending:?}");
+        }
+    }
+
+    #[test]
+    fn the_more_have_come_the_longer_more_are_waited_for() {
+        let now = SystemClock.now();
+        let proof = |age: i64| DnsProof {
+            solver: "all".parse().unwrap(),
+            name: "_acme-challenge.example.org".to_owned(),
+            text: "text".to_owned(),
+            state: ProofState::Wanted,
+            managed: ManagedId::generate(&SystemClock, &mut crate::SystemRng),
+            changed_at: now - Duration::seconds(age),
+            until: now,
+            trouble: None,
+        };
+        for (count, due) in [(1, 3), (49, 3), (50, 4), (500, 13), (5000, 15)] {
+            let some = |age| vec![proof(age); count];
+            assert!(!settled(&some(due - 1), now), "{count}");
+            assert!(settled(&some(due), now), "{count}");
         }
     }
 

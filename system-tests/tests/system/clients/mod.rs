@@ -13,6 +13,7 @@ mod dehydrated;
 mod home;
 mod lego;
 pub(crate) mod linter;
+mod taken_over;
 mod uacme;
 
 use std::net::Ipv4Addr;

@@ -13,10 +13,8 @@ use crate::output::Output;
 
 /// What is to be changed.
 #[derive(Debug, Args)]
-#[group(required = true, multiple = true)]
 pub struct ChangeArgs {
     /// The managed certificate.
-    #[arg(group = "which")]
     id: ManagedId,
     /// The names that it is to have from now on, all of them; it is renewed for that. May be given several times.
     #[arg(long = "name", value_name = "NAME")]

@@ -3,6 +3,7 @@
 mod add;
 mod change;
 mod export;
+mod import;
 mod list;
 mod place;
 mod renew;
@@ -38,6 +39,8 @@ pub enum CertCommand {
         /// Its id.
         id: ManagedId,
     },
+    /// Take over what another client has had and renewed until now: certbot, lego or acme.sh, or one chain and its key.
+    Import(import::ImportArgs),
     /// Have other names in it, or have it from somebody else, from now on.
     Change(change::ChangeArgs),
     /// Keep it no more: no renewals, no deliveries, and its keys are destroyed.
@@ -80,6 +83,7 @@ pub async fn run(
         CertCommand::Renew { id } => renew::run(&open(config).await?, id, out).await,
         CertCommand::Deliver(args) => place::run(&open(config).await?, &args, out).await,
         CertCommand::Watch(args) => watch::run(&open(config).await?, &args, out).await,
+        CertCommand::Import(args) => import::run(args, config, out).await,
         CertCommand::Change(args) => change::run(&open(config).await?, args, out).await,
         CertCommand::Remove { id } => change::remove(&open(config).await?, id, out).await,
         CertCommand::Watches { id } => watch::list(&open(config).await?, id, out).await,
