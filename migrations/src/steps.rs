@@ -16,6 +16,8 @@ mod m0013_solvers;
 mod m0014_watches;
 mod m0015_access;
 mod m0016_notices;
+mod m0017_versions;
+mod m0018_discoveries;
 
 use crate::step::Step;
 
@@ -38,6 +40,8 @@ pub(crate) fn all() -> Vec<Step> {
         m0014_watches::step(),
         m0015_access::step(),
         m0016_notices::step(),
+        m0017_versions::step(),
+        m0018_discoveries::step(),
     ]
 }
 
@@ -87,6 +91,8 @@ mod tests {
                 "f28e040866c7ec9ad89206aa9aa04033c2e9f3283fabab79b5d62a9031990b99",
                 "ca30e5f9df13bcb4f5b9c96f3fdbdc9c31a786e84e895f95784b46000a229011",
                 "53390544ada7b04cc6431d43fda6e8233ba959d0d5f8eb990367dce3885de1d5",
+                "081cf08431684ca09ca1377c9170cd71aa9c2266e9fca13520528f6c53197f4c",
+                "3c716d26f1875f7ab5eacdd0baa0222c53d5f769d9d9036531b6e68801150eeb",
             ]
         );
     }

@@ -6,7 +6,7 @@ use clap::{Parser, Subcommand};
 use clap_complete::Shell;
 
 use crate::commands::{
-    agent, audit, backup, ca, cert, config, crl, db, dr, eab, inspect, jobs, kek, limits,
+    agent, audit, backup, ca, cert, config, crl, db, discover, dr, eab, inspect, jobs, kek, limits,
     maintenance, notice, plan, project, rollout, solver, target, token, upstream,
 };
 use crate::up::UpArgs;
@@ -90,6 +90,9 @@ pub enum Command {
     /// Invite the agents of hosts, and look at them.
     #[command(subcommand)]
     Agent(agent::AgentCommand),
+    /// Find certificates that nobody has told the fleet of.
+    #[command(subcommand)]
+    Discover(discover::DiscoverCommand),
     /// Look at what people were told without having asked: what was not renewed, what keeps failing, what is served wrongly.
     #[command(subcommand)]
     Notice(notice::NoticeCommand),

@@ -3,6 +3,7 @@
 mod audit;
 mod authorities;
 mod crls;
+mod discovery;
 mod dns;
 mod drift;
 mod forwarding;
@@ -41,6 +42,7 @@ pub fn all(settings: &Scheduler, siem: &Siem, revocation: &Revocation) -> Vec<Du
         dns::duty(),
         drift::duty(),
         notices::duty(),
+        discovery::duty(),
         retention::duty(settings),
     ];
     if siem.url.is_some() {

@@ -125,6 +125,8 @@ fn handlers(
     ));
     let url = settings.revocation.url.as_ref();
     let urls = url.map(|url| PkiUrls::below(url.as_str()));
+    // What cannot be used is told now, and not when there is something to tell.
+    Teller::new(&settings.notices)?;
     Ok(Handlers {
         issuing: Issuing {
             authorities: Authorities::new(store.authorities.clone()),
@@ -142,7 +144,7 @@ fn handlers(
             clock: Arc::clone(clock),
         },
         prober: Prober::new(PROBED_WITHIN).context("drift scans")?,
-        teller: Teller::new(&settings.notices)?,
+        notices: context.notices.clone(),
         validator: Validator::new(validation(&settings.validation)).context("validation")?,
         upstreams: Upstreams::new(store.clone(), vault.clone(), Arc::clone(clock)),
         siem: settings.siem.clone(),

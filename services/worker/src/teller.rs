@@ -4,8 +4,10 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use certfleet_domain::{Channel, Notice};
-use certfleet_notify::{Mail, MailSettings, NotifyError, Webhook, WebhookSettings};
-use certfleet_service_kit::settings::{Notices, SecretText};
+use certfleet_notify::{
+    Mail, MailServer, MailSettings, NotifyError, Security, Webhook, WebhookSettings,
+};
+use certfleet_service_kit::settings::{Notices, SecretText, SmtpSecurity};
 use url::Url;
 use zeroize::Zeroizing;
 
@@ -51,8 +53,18 @@ fn mail(settings: &Notices) -> anyhow::Result<Option<Mail>> {
     let Some(server) = &settings.smtp else {
         return Ok(None);
     };
+    let server = MailServer {
+        host: server.host.clone(),
+        port: server.port,
+        security: match server.security {
+            SmtpSecurity::Tls => Security::Tls,
+            SmtpSecurity::StartTls => Security::StartTls,
+            SmtpSecurity::Plain => Security::Plain,
+        },
+        user: server.user.clone(),
+    };
     let mail = MailSettings {
-        server: server.parse().context("notices.smtp")?,
+        server,
         password: settings.smtp_password.as_ref().map(secret),
         roots: settings.ca_file.clone(),
         from: settings.from.clone().unwrap_or_default(),

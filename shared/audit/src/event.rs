@@ -121,6 +121,10 @@ acts! {
     CreateWatch = "watch.create",
     /// It is looked at no more.
     RemoveWatch = "watch.remove",
+    /// Places are looked at for what they serve from now on.
+    CreateDiscoveries = "discovery.create",
+    /// One of them is looked at no more.
+    RemoveDiscovery = "discovery.remove",
     /// Something else is served there than before: `refused` if it is not what should be.
     FindDrift = "watch.find",
     /// The certificate is delivered anew because of that.

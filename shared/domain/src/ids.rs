@@ -112,6 +112,11 @@ id!(
     "a placement's"
 );
 id!(
+    /// A place that is looked at for what it serves.
+    DiscoveryId,
+    "a discovery's"
+);
+id!(
     /// A token of the REST API.
     TokenId,
     "a token"

@@ -14,6 +14,7 @@ mod clock;
 mod crl;
 mod crl_shard;
 mod delivery;
+mod discovery;
 mod drift;
 mod eab_key;
 mod fleet;
@@ -50,6 +51,7 @@ pub use delivery::{
     Gathering, InvalidTarget, PathPattern, Placed, Placement, Slot, Target, TargetFile,
     TokenDigest, gather,
 };
+pub use discovery::{Discovered, Discovery};
 pub use drift::{Drift, Expected, Finding, Served, Watch, WatchPolicy, judge};
 pub use eab_key::{CannotBind, EabKey, EabKeyState};
 pub use fleet::{
@@ -59,8 +61,9 @@ pub use fleet::{
 };
 pub use identifier::{DnsName, Identifier, InvalidIdentifier};
 pub use ids::{
-    AccountId, AuthorizationId, CertificateId, ChallengeId, EabKeyId, EventId, InvalidId, IssuerId,
-    LeaseToken, ManagedId, OrderId, PlacementId, ServerId, TokenId, VersionId, WatchId,
+    AccountId, AuthorizationId, CertificateId, ChallengeId, DiscoveryId, EabKeyId, EventId,
+    InvalidId, IssuerId, LeaseToken, ManagedId, OrderId, PlacementId, ServerId, TokenId, VersionId,
+    WatchId,
 };
 pub use limits::{
     AttemptTerms, Charge, InvalidRate, Limit, LimitKey, Rate, Verdict, registered_domain,

@@ -55,6 +55,7 @@ impl Backoff {
             | JobKind::UpdateDns
             | JobKind::ScanEndpoints
             | JobKind::TellNotices
+            | JobKind::Discover
             | JobKind::ApplyRetention => Self {
                 first: Duration::from_secs(1),
                 longest: Duration::from_secs(60),

@@ -125,6 +125,13 @@ pub enum Job {
         /// The first time since the run before at which one was due.
         since: i64,
     },
+    /// Look at what is served where somebody has said that something might be.
+    Discover {
+        /// When this run was due, in Unix seconds.
+        due: i64,
+        /// The first time since the run before at which one was due.
+        since: i64,
+    },
     /// Tell people what they are to know without having asked.
     TellNotices {
         /// When this run was due, in Unix seconds.
@@ -154,6 +161,10 @@ pub enum Job {
         /// Entries of the audit trail of before this moment, in Unix seconds, go; without it, none.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         audit_before: Option<i64>,
+        /// Certificates that managed ones have had, and that expired before this moment, in Unix seconds, go with their keys; but for
+        /// the one that each has now. Without it, none.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        versions_before: Option<i64>,
     },
 }
 
@@ -204,6 +215,7 @@ kinds! {
     UpdateDns = "updateDns",
     ScanEndpoints = "scanEndpoints",
     TellNotices = "tellNotices",
+    Discover = "discover",
     ApplyRetention = "applyRetention",
 }
 
@@ -282,6 +294,7 @@ impl Job {
             | Self::UpdateDns { .. }
             | Self::ScanEndpoints { .. }
             | Self::TellNotices { .. }
+            | Self::Discover { .. }
             | Self::ApplyRetention { .. } => None,
         }
     }
@@ -316,6 +329,7 @@ impl Job {
             Self::PlanRenewals { due, .. } => format!("plan-renewals/{due}"),
             Self::ScanEndpoints { due, .. } => format!("scan-endpoints/{due}"),
             Self::TellNotices { due, .. } => format!("tell-notices/{due}"),
+            Self::Discover { due, .. } => format!("discover/{due}"),
             Self::UpdateDns { due, .. } => format!("update-dns/{due}"),
             Self::ApplyRetention { due, .. } => format!("apply-retention/{due}"),
         })

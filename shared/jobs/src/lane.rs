@@ -26,7 +26,8 @@ impl JobKind {
             | Self::RenewManaged
             | Self::UpdateDns
             | Self::ScanEndpoints
-            | Self::TellNotices => Lane::Outside,
+            | Self::TellNotices
+            | Self::Discover => Lane::Outside,
             Self::SignCertificate
             | Self::SignOcspResponse
             | Self::IssueServerCertificate

@@ -32,6 +32,7 @@ impl JobKind {
             | Self::UpdateDns
             | Self::ScanEndpoints
             | Self::TellNotices
+            | Self::Discover
             | Self::ApplyRetention => Priority::Urgent,
             Self::ValidateChallenge
             | Self::SignCertificate

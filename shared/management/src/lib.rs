@@ -6,6 +6,7 @@
 
 mod agents;
 mod certificates;
+mod discoveries;
 mod notices;
 mod placements;
 mod plan;
@@ -24,6 +25,7 @@ pub use certificates::{
     change as change_certificate, import as import_certificate, remove as remove_certificate,
     renew as renew_certificate,
 };
+pub use discoveries::{add as add_discoveries, adopt, remove as remove_discovery, sweep};
 pub use notices::test as test_notices;
 pub use placements::{again as deliver_again, deliver};
 pub use plan::Plan;

@@ -20,12 +20,28 @@ pub struct NewWatch {
     pub policy: WatchPolicy,
 }
 
+/// A new watch of a certificate, by one of its names: without one, the first.
+pub(crate) fn new(
+    managed: &Managed,
+    endpoint: Endpoint,
+    name: Option<&Identifier>,
+    policy: WatchPolicy,
+) -> Result<Watch, Refused> {
+    let name = one_of_its_names(managed, name)?;
+    let id = WatchId::generate(&SystemClock, &mut SystemRng);
+    let served = (endpoint, name);
+    Ok(Watch::new(
+        id,
+        managed.id,
+        served,
+        policy,
+        SystemClock.now(),
+    ))
+}
+
 /// A certificate is looked at there from now on.
 pub fn add(store: &Store, managed: &Managed, wish: NewWatch) -> Result<Plan<Watch>, Refused> {
-    let name = one_of_its_names(managed, wish.name.as_ref())?;
-    let id = WatchId::generate(&SystemClock, &mut SystemRng);
-    let served = (wish.endpoint, name);
-    let watch = Watch::new(id, managed.id, served, wish.policy, SystemClock.now());
+    let watch = new(managed, wish.endpoint, wish.name.as_ref(), wish.policy)?;
     let detail = watch.endpoint.to_string();
     // Written as it is: one that is removed at this moment is not watched.
     let unit = store

@@ -10,7 +10,7 @@ mod webhook;
 use certfleet_outgoing::TrustError;
 
 pub use mail::{Mail, MailSettings};
-pub use server::{InvalidServer, MailServer, Security};
+pub use server::{MailServer, Security};
 pub use webhook::{Webhook, WebhookSettings};
 
 /// Why people could not be told.

@@ -159,7 +159,12 @@ mod tests {
 
     fn settings() -> MailSettings {
         MailSettings {
-            server: "smtp+plain://127.0.0.1:1".parse().unwrap(),
+            server: MailServer {
+                host: "127.0.0.1".to_owned(),
+                port: 1,
+                security: Security::Plain,
+                user: None,
+            },
             password: None,
             roots: None,
             from: "certfleet <pki@example.org>".to_owned(),

@@ -26,9 +26,9 @@ pub(crate) use extensions::{
 };
 pub(crate) use reading::{IssuerCertificate, read};
 pub use reading::{
-    NotACertificate, authority_key_identifier, fingerprint_of_certificate, issuer_of_certificate,
-    names_of_certificate, serial_of_certificate, spki_of_certificate, validity_of_certificate,
-    within_issuer,
+    NotACertificate, authority_key_identifier, fingerprint_of_certificate,
+    issuer_name_of_certificate, issuer_of_certificate, names_of_certificate, serial_of_certificate,
+    spki_of_certificate, validity_of_certificate, within_issuer,
 };
 pub(crate) use self_check::check_signature;
 pub(crate) use signing::{request_by, sign_itself, sign_list, sign_under, subject_key};

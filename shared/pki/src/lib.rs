@@ -23,9 +23,9 @@ mod weak_key;
 
 pub use certificate::{
     CertificateTemplate, IssueError, NotACertificate, SHORT_LIVED_SECONDS,
-    authority_key_identifier, fingerprint_of_certificate, issue, issuer_of_certificate,
-    names_of_certificate, serial_of_certificate, spki_of_certificate, validity_of_certificate,
-    within_issuer,
+    authority_key_identifier, fingerprint_of_certificate, issue, issuer_name_of_certificate,
+    issuer_of_certificate, names_of_certificate, serial_of_certificate, spki_of_certificate,
+    validity_of_certificate, within_issuer,
 };
 pub use chain::{NoChain, certificate_pem, certificates_from_pem, chain, chain_pem};
 pub use crl::{CrlTemplate, create_crl};

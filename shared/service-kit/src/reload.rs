@@ -4,13 +4,14 @@ use std::path::PathBuf;
 
 use tokio::sync::watch;
 
-use crate::settings::{Given, Limits, LongRunning, SecretText, Source};
+use crate::settings::{Given, Limits, LongRunning, Notices, SecretText, Source};
 use crate::shutdown::Signals;
 use crate::telemetry::LogLevel;
 
 const LOG_LEVEL: &str = "log.level";
 const METRICS_TOKEN: &str = "management.metrics_token";
 const LIMITS: &str = "limits.";
+const NOTICES: &str = "notices.";
 
 /// What a service's running parts take from the settings anew.
 pub(crate) struct Reload {
@@ -24,6 +25,8 @@ pub(crate) struct Reload {
     pub(crate) metrics_token: watch::Sender<Option<SecretText>>,
     /// How much is let through.
     pub(crate) limits: watch::Sender<Limits>,
+    /// By what people are told.
+    pub(crate) notices: watch::Sender<Notices>,
 }
 
 impl Reload {
@@ -63,6 +66,9 @@ impl Reload {
                 }
                 limit if limit.starts_with(LIMITS) => {
                     self.limits.send_replace(settings.limits());
+                }
+                notice if notice.starts_with(NOTICES) => {
+                    self.notices.send_replace(settings.notices());
                 }
                 _ => {
                     waiting.push(name);

@@ -38,7 +38,7 @@ use crate::probes::management;
 use crate::reload::Reload;
 use crate::serve::Server;
 use crate::server_id::server_id;
-use crate::settings::{Base, Given, Limits, LongRunning, SecretText, Source};
+use crate::settings::{Base, Given, Limits, LongRunning, Notices, SecretText, Source};
 use crate::shutdown::Signals;
 use crate::telemetry::{self, LogLevel};
 use crate::tls;
@@ -67,6 +67,8 @@ pub struct Context<S> {
     pub settings: S,
     /// Its rate limits, as they are by now.
     pub limits: watch::Receiver<Limits>,
+    /// By what people are told, as it is by now.
+    pub notices: watch::Receiver<Notices>,
     /// Who it is.
     pub server_id: ServerId,
     /// When to stop, and when to look at files again.
@@ -168,9 +170,10 @@ where
         log_level,
         metrics_token: watch::Sender::new(base.management.metrics_token.clone()),
         limits: watch::Sender::new(settings.limits()),
+        notices: watch::Sender::new(settings.notices()),
     };
     let ended = runtime.block_on(async {
-        let context = context(program, settings, server_id, reload.limits.subscribe())?;
+        let context = context(program, settings, server_id, &reload)?;
         if let Some(traces) = &traces {
             traces.register(context.metrics.registry())?;
         }
@@ -217,7 +220,7 @@ fn context<S: LongRunning>(
     program: Program,
     settings: S,
     server_id: ServerId,
-    limits: watch::Receiver<Limits>,
+    reload: &Reload,
 ) -> anyhow::Result<Context<S>> {
     let signals = Signals::listen().context("signals")?;
     Ok(Context {
@@ -225,7 +228,8 @@ fn context<S: LongRunning>(
         health: Arc::new(Health::new(program.version, signals.shutdown.clone())),
         metrics: Arc::new(Metrics::new(program.name, program.version)?),
         settings,
-        limits,
+        limits: reload.limits.subscribe(),
+        notices: reload.notices.subscribe(),
         signals,
     })
 }

@@ -68,6 +68,8 @@ pub const SOLVERS: &str = "solvers";
 pub const DNS_PROOFS: &str = "dns_proofs";
 /// Where certificates of the fleet should be served, and what was found there.
 pub const WATCHES: &str = "watches";
+/// Places that are looked at for what they serve.
+pub const DISCOVERIES: &str = "discoveries";
 /// What people are told without having asked.
 pub const NOTICES: &str = "notices";
 /// What belongs to whom.
@@ -121,6 +123,7 @@ pub const ALL: &[&str] = &[
     SOLVERS,
     DNS_PROOFS,
     WATCHES,
+    DISCOVERIES,
     NOTICES,
     PROJECTS,
     TOKENS,

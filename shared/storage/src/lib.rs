@@ -45,9 +45,9 @@ pub use pool::{Pool, PoolState};
 pub use processes::{Process, Processes, Seen};
 pub use repositories::{
     Access, Accounts, Authorities, AuthorityHealth, Authorizations, Certificates, Crls, Deliveries,
-    EabKeys, Fleet, Inventory, Keks, KeptAnswer, NonceSpent, Nonces, Notices, OcspResponses,
-    Orders, OrdersPage, SealedSecrets, Sealing, Selection, Sighting, Solvers, WantedManaged,
-    Watches, Which,
+    Discoveries, EabKeys, Fleet, Inventory, Keks, KeptAnswer, NonceSpent, Nonces, Notices,
+    OcspResponses, Orders, OrdersPage, SealedSecrets, Sealing, Selection, Sighting, Solvers,
+    WantedManaged, Watches, Which,
 };
 pub use retention::{Keep, Removed, Retention};
 pub use rewrap::Rewrapped;

@@ -1,5 +1,6 @@
 //! Removing what has served its time, in steps small enough not to be felt.
 
+use std::collections::HashSet;
 use std::time::Duration;
 
 use bson::{Document, doc};
@@ -7,13 +8,20 @@ use certfleet_domain::Timestamp;
 use futures_util::TryStreamExt;
 use mongodb::Database;
 
-use crate::collections::{AUTHORIZATIONS, JOBS, JOBS_FINISHED, ORDERS};
+use crate::collections::{
+    AUTHORIZATIONS, JOBS, JOBS_FINISHED, MANAGED, ORDERS, SECRETS, VERSIONS as VERSIONS_OF_MANAGED,
+};
 use crate::documents::to_bson_time;
 use crate::error::StorageError;
 use crate::repositories::Nonces;
+use crate::vault::SecretName;
 
 /// The most documents that one step removes from a collection.
 const STEP: i64 = 5_000;
+/// The most certificates of the fleet, each with its key.
+const VERSIONS: i64 = 500;
+/// So many times as many are looked at, if they are to stay.
+const PAGES: usize = 20;
 
 /// What one step of the retention removed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -24,18 +32,20 @@ pub struct Removed {
     pub orders: u64,
     /// Authorizations.
     pub authorizations: u64,
+    /// Certificates that managed ones have had, with their keys.
+    pub versions: u64,
 }
 
 impl Removed {
     /// All of it.
     pub fn total(&self) -> u64 {
-        self.nonces + self.orders + self.authorizations
+        self.nonces + self.orders + self.authorizations + self.versions
     }
 
     /// Whether a step was full, so that there is more to remove.
     pub fn more(&self) -> bool {
         let most = self.nonces.max(self.orders).max(self.authorizations);
-        most >= STEP.unsigned_abs()
+        most >= STEP.unsigned_abs() || self.versions >= VERSIONS.unsigned_abs()
     }
 }
 
@@ -48,6 +58,8 @@ pub struct Keep {
     pub orders_since: Timestamp,
     /// Authorizations that expired after this.
     pub authorizations_since: Timestamp,
+    /// Certificates that managed ones have had, and that expired after this; but for the one that each has now. Without it, all.
+    pub versions_since: Option<Timestamp>,
     /// Jobs, for so long after they finished.
     pub jobs: Duration,
 }
@@ -79,6 +91,10 @@ impl Retention {
                 .await?,
             orders: self.remove(ORDERS, settled).await?,
             authorizations: self.remove(AUTHORIZATIONS, authorizations).await?,
+            versions: match keep.versions_since {
+                Some(since) => self.forget_versions(since).await?,
+                None => 0,
+            },
         })
     }
 
@@ -107,6 +123,89 @@ impl Retention {
             .run_command(doc! { "collMod": JOBS, "index": index })
             .await?;
         Ok(true)
+    }
+
+    /// Former certificates of the fleet, with their keys. The keys go first: who is killed in between leaves certificates without
+    /// keys, which the next step finds.
+    async fn forget_versions(&self, since: Timestamp) -> Result<u64, StorageError> {
+        let mut behind: Option<(bson::DateTime, String)> = None;
+        for _ in 0..PAGES {
+            let found = self.expired_versions(since, behind.as_ref()).await?;
+            let Some(last) = found.last() else {
+                return Ok(0);
+            };
+            behind = Some(last.clone());
+            let mut ids: Vec<String> = found.into_iter().map(|(_, id)| id).collect();
+            let current = self.current_among(&ids).await?;
+            ids.retain(|id| !current.contains(id));
+            if ids.is_empty() {
+                continue;
+            }
+            let keys: Vec<String> = ids
+                .iter()
+                .filter_map(|id| Some(SecretName::ManagedKey(id.parse().ok()?).to_string()))
+                .collect();
+            let those = |ids: Vec<String>| doc! { "_id": { "$in": ids } };
+            let secrets = self.database.collection::<Document>(SECRETS);
+            secrets.delete_many(those(keys)).await?;
+            let versions = self.database.collection::<Document>(VERSIONS_OF_MANAGED);
+            return Ok(versions.delete_many(those(ids)).await?.deleted_count);
+        }
+        // As many have expired without having been renewed, and stay.
+        Ok(0)
+    }
+
+    async fn expired_versions(
+        &self,
+        since: Timestamp,
+        behind: Option<&(bson::DateTime, String)>,
+    ) -> Result<Vec<(bson::DateTime, String)>, StorageError> {
+        let mut filter = doc! { "not_after": { "$lt": to_bson_time(since) } };
+        if let Some((at, id)) = behind {
+            let later = vec![
+                doc! { "not_after": { "$gt": at } },
+                doc! { "not_after": at, "_id": { "$gt": id } },
+            ];
+            filter.insert("$or", later);
+        }
+        let versions = self.database.collection::<Document>(VERSIONS_OF_MANAGED);
+        let found: Vec<Document> = versions
+            .find(filter)
+            .sort(doc! { "not_after": 1, "_id": 1 })
+            .limit(VERSIONS)
+            .projection(doc! { "not_after": 1 })
+            .await?
+            .try_collect()
+            .await?;
+        let read = |found: &Document| {
+            let at = *found.get_datetime("not_after").ok()?;
+            Some((at, found.get_str("_id").ok()?.to_owned()))
+        };
+        Ok(found.iter().filter_map(read).collect())
+    }
+
+    /// Which of these some managed certificate has now, or is about to have.
+    async fn current_among(&self, ids: &[String]) -> Result<HashSet<String>, StorageError> {
+        let versions = self.database.collection::<Document>(VERSIONS_OF_MANAGED);
+        let of = versions.find(doc! { "_id": { "$in": ids } });
+        let of = of.projection(doc! { "managed": 1 }).await?;
+        let of: Vec<Document> = of.try_collect().await?;
+        let managed: Vec<&str> = of
+            .iter()
+            .filter_map(|one| one.get_str("managed").ok())
+            .collect();
+        let managed = self
+            .database
+            .collection::<Document>(MANAGED)
+            .find(doc! { "_id": { "$in": managed } })
+            .projection(doc! { "current.version": 1 })
+            .await?;
+        let managed: Vec<Document> = managed.try_collect().await?;
+        let version = |one: &Document| {
+            let current = one.get_document("current").ok()?;
+            Some(current.get_str("version").ok()?.to_owned())
+        };
+        Ok(managed.iter().filter_map(version).collect())
     }
 
     async fn remove(&self, collection: &str, filter: Document) -> Result<u64, StorageError> {

@@ -16,8 +16,9 @@ use crate::metrics::Metrics;
 use crate::pool::Pool;
 use crate::processes::Processes;
 use crate::repositories::{
-    Access, Accounts, Authorities, Authorizations, Certificates, Crls, Deliveries, EabKeys, Fleet,
-    Inventory, Keks, Nonces, Notices, OcspResponses, Orders, SealedSecrets, Solvers, Watches,
+    Access, Accounts, Authorities, Authorizations, Certificates, Crls, Deliveries, Discoveries,
+    EabKeys, Fleet, Inventory, Keks, Nonces, Notices, OcspResponses, Orders, SealedSecrets,
+    Solvers, Watches,
 };
 use crate::retention::Retention;
 use crate::switches::SwitchBoard;
@@ -47,6 +48,8 @@ pub struct Store {
     pub solvers: Solvers,
     /// Where they should be served.
     pub watches: Watches,
+    /// Places that are looked at for what they serve.
+    pub discoveries: Discoveries,
     /// ACME orders.
     pub orders: Orders,
     /// ACME authorizations.
@@ -103,6 +106,7 @@ impl Store {
             deliveries: Deliveries::new(&database),
             solvers: Solvers::new(&database),
             watches: Watches::new(&database),
+            discoveries: Discoveries::new(&database),
             orders: Orders::new(&database),
             authorizations: Authorizations::new(&database),
             certificates: Certificates::new(&database),

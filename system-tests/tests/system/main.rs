@@ -14,6 +14,7 @@ mod backup;
 mod chart;
 mod clients;
 mod deliveries;
+mod discoveries;
 mod draining;
 mod eab;
 mod fairness;

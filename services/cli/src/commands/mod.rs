@@ -9,6 +9,7 @@ pub mod completion;
 pub mod config;
 pub mod crl;
 pub mod db;
+pub mod discover;
 pub mod dr;
 pub mod eab;
 pub mod health;
@@ -62,6 +63,7 @@ pub async fn run(cli: Cli) -> Result<(), Failure> {
         Command::Maintenance(command) => maintenance::run(command, config, out).await,
         Command::Upstream(command) => upstream::run(command, config, out).await,
         Command::Token(command) => token::run(command, config, out).await,
+        Command::Discover(command) => discover::run(command, config, out).await,
         Command::Notice(command) => notice::run(command, config, out).await,
         Command::Project(command) => project::run(command, config, out).await,
         Command::Completion { shell } => completion::print(shell),

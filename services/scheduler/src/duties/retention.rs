@@ -11,7 +11,7 @@ use crate::slot::Slot;
 pub fn duty(settings: &Scheduler) -> Duty {
     let (orders, authorizations) = (settings.retain_orders, settings.retain_authorizations);
     let jobs_for = settings.retain_jobs.as_secs();
-    let audit = settings.retain_audit;
+    let (audit, versions) = (settings.retain_audit, settings.retain_versions);
     Duty {
         name: "retention",
         every: Duration::from_secs(60),
@@ -22,6 +22,7 @@ pub fn duty(settings: &Scheduler) -> Duty {
             authorizations_before: before(due, authorizations),
             jobs_for,
             audit_before: audit.map(|time| before(due, time)),
+            versions_before: Some(before(due, versions)),
         }),
     }
 }
@@ -43,6 +44,7 @@ mod tests {
             retain_authorizations: Duration::MAX,
             retain_jobs: Duration::from_secs(7),
             retain_audit: Some(Duration::from_secs(3000)),
+            retain_versions: Duration::from_secs(3500),
             ..Scheduler::default()
         };
         let due = Timestamp::UNIX_EPOCH + Duration::from_secs(5000);
@@ -55,6 +57,7 @@ mod tests {
             authorizations_before: 0,
             jobs_for: 7,
             audit_before: Some(2000),
+            versions_before: Some(1500),
         };
         assert_eq!(job, expected);
     }

@@ -30,11 +30,12 @@ impl Handlers {
             reach(CrashPoint::RetentionStepped);
             if removed.total() > 0 {
                 let (nonces, orders) = (removed.nonces, removed.orders);
-                let authorizations = removed.authorizations;
+                let (authorizations, versions) = (removed.authorizations, removed.versions);
                 tracing::info!(
                     nonces,
                     orders,
                     authorizations,
+                    versions,
                     "removed what has served its time"
                 );
             }

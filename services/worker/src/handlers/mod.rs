@@ -5,6 +5,7 @@
 
 mod apply_retention;
 mod check_authorities;
+mod discover;
 mod forward_events;
 mod issue_server_certificate;
 mod plan_renewals;
@@ -26,16 +27,16 @@ use std::time::Duration;
 
 use certfleet_domain::{Clock, InvalidTransition, Timestamp};
 use certfleet_jobs::{Job, Lease, Outcome};
-use certfleet_service_kit::settings::Siem;
+use certfleet_service_kit::settings::{Notices, Siem};
 use certfleet_storage::{CommitError, Keep, StorageError, Store, Unit, Vault, VaultError};
 use certfleet_tls_probe::Prober;
 use certfleet_validation::Validator;
+use tokio::sync::watch;
 
 use crate::issuing::Issuing;
 use crate::metrics::Metrics;
 use crate::recorder::Recorder;
 use crate::revoking::Revoking;
-use crate::teller::Teller;
 use crate::upstreams::Upstreams;
 
 /// What handlers work with.
@@ -56,8 +57,8 @@ pub struct Handlers {
     pub validator: Validator,
     /// What looks at what is served.
     pub prober: Prober,
-    /// What tells people.
-    pub teller: Teller,
+    /// By what people are told, as the settings have it by now.
+    pub notices: watch::Receiver<Notices>,
     /// What counts.
     pub metrics: Metrics,
     /// The clock.
@@ -155,6 +156,7 @@ impl Handlers {
                 Job::PlanRenewals { .. } => self.plan_renewals(lease).await,
                 Job::ScanEndpoints { .. } => self.scan_endpoints(lease).await,
                 Job::TellNotices { .. } => self.tell_notices(lease).await,
+                Job::Discover { .. } => self.discover(lease).await,
                 Job::UpdateDns { .. } => self.update_dns(lease).await,
                 Job::RenewManaged { managed, round } => {
                     self.renew_managed(lease, *managed, *round).await
@@ -165,12 +167,14 @@ impl Handlers {
                     authorizations_before,
                     jobs_for,
                     audit_before,
+                    versions_before,
                     ..
                 } => {
                     let keep = Keep {
                         nonces_since: moment(*due)?,
                         orders_since: moment(*orders_before)?,
                         authorizations_since: moment(*authorizations_before)?,
+                        versions_since: versions_before.map(moment).transpose()?,
                         jobs: Duration::from_secs(*jobs_for),
                     };
                     let audit_before = audit_before.map(moment).transpose()?;
@@ -206,6 +210,7 @@ impl Handlers {
             | Job::UpdateDns { .. }
             | Job::ScanEndpoints { .. }
             | Job::TellNotices { .. }
+            | Job::Discover { .. }
             | Job::SignOcspResponse { .. }
             | Job::PublishCrls { .. }
             | Job::RecoverWork { .. }

@@ -8,6 +8,7 @@ use certfleet_jobs::Lease;
 use certfleet_storage::{CommitError, StorageError, Unit};
 
 use super::{HandlerError, Handlers};
+use crate::teller::Teller;
 
 /// So many certificates are looked at in one run.
 const MOST_CERTIFICATES: i64 = 1000;
@@ -19,9 +20,14 @@ impl Handlers {
         self.find_what_was_not_renewed().await?;
         let due = self.store.notices.due(self.clock.now(), MOST_NOTICES);
         let mut due = due.await?;
-        for channel in Channel::ALL {
-            self.still_ours(lease).await?;
-            self.tell_by(channel, &mut due).await?;
+        if !due.is_empty() {
+            let settings = self.notices.borrow().clone();
+            let teller = Teller::new(&settings)
+                .map_err(|error| HandlerError::Passing(format!("{error:#}")))?;
+            for channel in Channel::ALL {
+                self.still_ours(lease).await?;
+                self.tell_by(&teller, channel, &mut due).await?;
+            }
         }
         self.finish(lease, Unit::default()).await
     }
@@ -45,7 +51,12 @@ impl Handlers {
         Ok(())
     }
 
-    async fn tell_by(&self, channel: Channel, due: &mut [Notice]) -> Result<(), HandlerError> {
+    async fn tell_by(
+        &self,
+        teller: &Teller,
+        channel: Channel,
+        due: &mut [Notice],
+    ) -> Result<(), HandlerError> {
         let wanted = |notice: &&mut Notice| notice.waiting.contains(&channel);
         let telling: Vec<Notice> = due
             .iter()
@@ -55,7 +66,7 @@ impl Handlers {
         if telling.is_empty() {
             return Ok(());
         }
-        let told = self.teller.tell(channel, &telling).await;
+        let told = teller.tell(channel, &telling).await;
         if let Some(told) = &told {
             self.metrics.told(channel, told.is_ok(), telling.len());
         }
@@ -67,7 +78,7 @@ impl Handlers {
             let after = match &trouble {
                 None => notice.clone().told(channel),
                 Some(why) => {
-                    let longest = self.teller.longest_wait.try_into().unwrap_or_default();
+                    let longest = teller.longest_wait.try_into().unwrap_or_default();
                     let why = format!("{channel}: {why}");
                     notice.clone().not_told(why, longest, self.clock.now())
                 }

@@ -2,12 +2,14 @@
 
 mod access;
 mod certificate;
+mod discovery;
 mod hosts;
 mod notice;
 mod upstream;
 
 pub use access::{GrantView, ProjectView, TokenView};
 pub use certificate::{CertificateView, PlacementView, VersionView, WatchView};
+pub use discovery::DiscoveryView;
 pub use hosts::{AgentView, FileView, TargetView};
 pub use notice::NoticeView;
 pub use upstream::{LimitsView, SolverView, UpstreamView};

@@ -33,6 +33,14 @@ pub fn issuer_of_certificate(der: &[u8]) -> Result<Vec<u8>, NotACertificate> {
     Ok(read(der)?.issuer().as_raw().to_vec())
 }
 
+/// Who has issued a certificate, DER, as it says itself: for people (RFC 4514, as far as that goes).
+///
+/// # Errors
+/// It is none.
+pub fn issuer_name_of_certificate(der: &[u8]) -> Result<String, NotACertificate> {
+    Ok(read(der)?.issuer().to_string())
+}
+
 /// The SHA-256 digest of a certificate, DER.
 pub fn fingerprint_of_certificate(der: &[u8]) -> Fingerprint {
     let mut octets = [0; 32];

@@ -36,6 +36,7 @@ mod section;
 mod server;
 mod services;
 mod siem;
+mod smtp;
 mod state;
 mod telemetry;
 mod text;
@@ -69,6 +70,7 @@ pub use services::{
     AdapterSettings, ApiSettings, Base, CliSettings, LongRunning, SchedulerSettings, WorkerSettings,
 };
 pub use siem::{Siem, SiemFormat, SiemUrl};
+pub use smtp::{SmtpSecurity, SmtpServer};
 pub use state::State;
 pub use telemetry::{OtlpEndpoint, Ratio, Telemetry};
 pub use text::{Resolver, parse_duration};

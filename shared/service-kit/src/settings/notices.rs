@@ -7,6 +7,7 @@ use serde::Deserialize;
 
 use super::secret_text::SecretText;
 use super::section::{Complaint, Section, require};
+use super::smtp::SmtpServer;
 use super::text::text;
 use super::urls::WebUrl;
 
@@ -15,7 +16,7 @@ use super::urls::WebUrl;
 #[serde(default, deny_unknown_fields)]
 pub struct Notices {
     /// The mail server, such as `smtps://pki@mail.example.org`; without it, no mails.
-    pub smtp: Option<String>,
+    pub smtp: Option<SmtpServer>,
     /// The password of whoever signs in there.
     pub smtp_password: Option<SecretText>,
     /// From whom mails are.
@@ -75,6 +76,15 @@ impl Section for Notices {
             mails || (self.from.is_none() && self.to.is_empty()),
             "to",
             "notices.smtp is due, by which mails go",
+        )?;
+        let signs_in = self
+            .smtp
+            .as_ref()
+            .is_some_and(|server| server.user.is_some());
+        require(
+            self.smtp_password.is_some() == signs_in,
+            "smtp_password",
+            "it goes together with a user in notices.smtp, as in smtps://user@host",
         )?;
         let secure = |url: &WebUrl| url.as_str().starts_with("https://");
         require(

@@ -23,6 +23,9 @@ pub struct Scheduler {
     /// How long authorizations are kept after they end.
     #[serde(deserialize_with = "text")]
     pub retain_authorizations: Duration,
+    /// How long certificates that managed ones have had are kept, with their keys, after they expire.
+    #[serde(deserialize_with = "text")]
+    pub retain_versions: Duration,
     /// How long jobs are kept after they end.
     #[serde(deserialize_with = "text")]
     pub retain_jobs: Duration,
@@ -39,6 +42,7 @@ impl Default for Scheduler {
             renew_every: Duration::from_secs(5),
             retain_orders: days(90),
             retain_authorizations: days(90),
+            retain_versions: days(30),
             retain_jobs: days(7),
             retain_audit: None,
         }
@@ -64,6 +68,7 @@ impl Section for Scheduler {
         for (kept, key) in [
             (self.retain_orders, "retain_orders"),
             (self.retain_authorizations, "retain_authorizations"),
+            (self.retain_versions, "retain_versions"),
             (self.retain_jobs, "retain_jobs"),
         ] {
             require(kept >= hour, key, "at least 1h is due")?;

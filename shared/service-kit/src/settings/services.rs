@@ -41,6 +41,11 @@ pub trait LongRunning: ServiceSettings + 'static {
     fn limits(&self) -> Limits {
         Limits::default()
     }
+
+    /// By what people are told; a service that tells nobody has none.
+    fn notices(&self) -> Notices {
+        Notices::default()
+    }
 }
 
 macro_rules! long_running {
@@ -53,7 +58,17 @@ macro_rules! long_running {
     )*};
 }
 
-long_running!(WorkerSettings, SchedulerSettings, AdapterSettings);
+long_running!(SchedulerSettings, AdapterSettings);
+
+impl LongRunning for WorkerSettings {
+    fn base(&self) -> &Base {
+        &self.base
+    }
+
+    fn notices(&self) -> Notices {
+        self.notices.clone()
+    }
+}
 
 impl LongRunning for ApiSettings {
     fn base(&self) -> &Base {

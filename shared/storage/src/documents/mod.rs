@@ -7,6 +7,7 @@ mod authorization;
 mod certificate;
 mod crl;
 mod delivery;
+mod discovery;
 mod eab_key;
 mod managed;
 mod notice;

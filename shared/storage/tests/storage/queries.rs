@@ -306,6 +306,7 @@ async fn the_retention_goes_by_ids() {
     let step = async || {
         let limit = now() - time::Duration::days(90);
         let keep = Keep {
+            versions_since: None,
             nonces_since: now(),
             orders_since: limit,
             authorizations_since: limit,

@@ -1,7 +1,7 @@
 //! The REST API: who gets in, who sees what, and that what is asked for twice is done once and nothing is done over what somebody
 //! else has done.
 
-mod client;
+pub mod client;
 mod document;
 
 use std::ffi::OsStr;

@@ -7,6 +7,7 @@ mod agents;
 mod bearer;
 mod body;
 mod certificates;
+mod discoveries;
 mod document;
 mod guard;
 mod keyed;
@@ -79,6 +80,9 @@ fn resources() -> OpenApiRouter<App> {
         .routes(routes!(watches::list, watches::create))
         .routes(routes!(watches::remove))
         .routes(routes!(watches::findings))
+        .routes(routes!(discoveries::list, discoveries::create))
+        .routes(routes!(discoveries::show, discoveries::remove))
+        .routes(routes!(discoveries::adopt))
         .routes(routes!(notices::list))
         .routes(routes!(notices::test))
 }
