@@ -46,10 +46,14 @@ pub async fn run(
                         one.topic.to_owned(),
                         one.subject.clone(),
                         one.status.to_owned(),
+                        one.told.join(" "),
                         one.trouble.clone().unwrap_or_default(),
                     ]
                 });
-                sheet.table(["since", "topic", "what", "status", "trouble"], rows);
+                if all.iter().any(|one| one.status == "recorded") {
+                    sheet.line("what is recorded was told to nobody: the workers' section notices has neither smtp nor webhook");
+                }
+                sheet.table(["since", "topic", "what", "status", "by", "trouble"], rows);
             })
         }
         NoticeCommand::Test => {

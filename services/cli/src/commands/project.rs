@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use certfleet_domain::ProjectName;
+use certfleet_domain::{ProjectName, Timestamp};
 use certfleet_management::views::ProjectView;
 use certfleet_management::{add_project, remove_project};
 use clap::Subcommand;
@@ -10,7 +10,7 @@ use clap::Subcommand;
 use crate::connection::open;
 use crate::failure::Failure;
 use crate::operator::Operator;
-use crate::output::{Output, moment};
+use crate::output::{Output, moment_or_none};
 
 /// Keep apart what belongs to whom.
 #[derive(Debug, Subcommand)]
@@ -58,7 +58,9 @@ pub async fn run(
             out.show(&all, |sheet| {
                 let rows = all.iter().map(|one| {
                     let title = one.title.clone().unwrap_or_default();
-                    [one.name.clone(), title, moment(one.created_at)]
+                    // The first has always been there.
+                    let since = Some(one.created_at).filter(|at| *at > Timestamp::UNIX_EPOCH);
+                    [one.name.clone(), title, moment_or_none(since)]
                 });
                 sheet.table(["name", "title", "since"], rows);
             })

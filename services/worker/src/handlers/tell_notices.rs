@@ -70,13 +70,15 @@ impl Handlers {
         if let Some(told) = &told {
             self.metrics.told(channel, told.is_ok(), telling.len());
         }
+        let is_there = told.is_some();
         let trouble = told.and_then(Result::err).map(|error| error.to_string());
         if let Some(why) = &trouble {
             tracing::warn!(%channel, notices = telling.len(), why, "people could not be told");
         }
         for notice in due.iter_mut().filter(wanted) {
             let after = match &trouble {
-                None => notice.clone().told(channel),
+                None if is_there => notice.clone().told(channel),
+                None => notice.clone().passed_over(channel),
                 Some(why) => {
                     let longest = teller.longest_wait.try_into().unwrap_or_default();
                     let why = format!("{channel}: {why}");

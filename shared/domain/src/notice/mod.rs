@@ -92,6 +92,8 @@ pub struct Notice {
     pub text: String,
     /// By what it is to be told yet. A channel that nobody has set up is passed over; it is on record all the same.
     pub waiting: Vec<Channel>,
+    /// By what it was told.
+    pub told: Vec<Channel>,
     /// Tries that have failed.
     pub attempts: u32,
     /// When it is to be tried next; `None` if there is nothing to try.
@@ -119,6 +121,7 @@ impl Notice {
             subject,
             text,
             waiting: Channel::ALL.to_vec(),
+            told: Vec::new(),
             attempts: 0,
             next_at: Some(now),
             trouble: None,
@@ -202,7 +205,14 @@ impl Notice {
 
     /// It was told by this channel.
     #[must_use]
-    pub fn told(self, channel: Channel) -> Self {
+    pub fn told(mut self, channel: Channel) -> Self {
+        self.told.push(channel);
+        self.passed_over(channel)
+    }
+
+    /// Nobody has set up this channel.
+    #[must_use]
+    pub fn passed_over(self, channel: Channel) -> Self {
         let mut waiting = self.waiting;
         waiting.retain(|one| *one != channel);
         Self {
@@ -227,11 +237,12 @@ impl Notice {
         }
     }
 
-    /// `waiting`, `told` by all channels that there were, or `givenUp`.
+    /// `waiting`, `told`, `recorded` where nobody has set up a channel, or `givenUp`.
     pub fn status(&self) -> &'static str {
         match (self.waiting.is_empty(), self.next_at) {
             (false, Some(_)) => "waiting",
             (false, None) => "givenUp",
+            (true, _) if self.told.is_empty() => "recorded",
             (true, _) => "told",
         }
     }
@@ -267,6 +278,9 @@ mod tests {
         let now = SystemClock.now();
         let notice = test_notice(now);
         assert_eq!((notice.status(), notice.next_at), ("waiting", Some(now)));
+        let nobody = notice.clone().passed_over(Channel::Mail);
+        let nobody = nobody.passed_over(Channel::Webhook);
+        assert_eq!((nobody.status(), nobody.next_at), ("recorded", None));
         let half = notice.clone().told(Channel::Mail);
         assert_eq!(half.waiting, [Channel::Webhook]);
         assert_eq!(half.status(), "waiting");

@@ -19,8 +19,10 @@ pub struct NoticeView {
     pub subject: String,
     /// More of it.
     pub text: String,
-    /// `waiting`, `told` by all channels that there were, or `givenUp`.
+    /// `waiting`, `told`, `recorded` where nobody has set up a channel, or `givenUp`.
     pub status: &'static str,
+    /// By what it was told: `mail`, `webhook`.
+    pub told: Vec<String>,
     /// When it is to be tried next.
     #[serde(with = "time::serde::rfc3339::option")]
     pub next_at: Option<OffsetDateTime>,
@@ -41,6 +43,7 @@ impl From<&Notice> for NoticeView {
             subject: notice.subject.clone(),
             text: notice.text.clone(),
             status: notice.status(),
+            told: super::texts(&notice.told),
             next_at: notice.next_at,
             trouble: notice.trouble.clone(),
             created_at: notice.created_at,
