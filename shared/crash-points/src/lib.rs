@@ -90,6 +90,8 @@ crash_points! {
     ChainDownloaded = "chain-downloaded",
     /// Worker: a look at a managed certificate has come to its end; that is not written.
     RenewalEnding = "renewal-ending",
+    /// Worker: people were told by a channel; that is not written.
+    NoticesTold = "notices-told",
     /// Worker: an attempt has failed; that is not written.
     AttemptFailed = "attempt-failed",
     /// Worker: it is written that an attempt has failed.

@@ -10,6 +10,8 @@ use crate::names::ProjectName;
 
 /// How often it is looked.
 const EVERY: Duration = Duration::DAY;
+/// How soon a look that nothing came of is begun anew: whoever had it was killed.
+const LOOK_AGAIN: Duration = Duration::minutes(15);
 
 /// A place that is looked at for what it serves.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -107,7 +109,7 @@ impl Discovery {
     #[must_use]
     pub fn put_off(self, now: Timestamp) -> Self {
         Self {
-            next_at: now + EVERY,
+            next_at: now + LOOK_AGAIN,
             ..self
         }
     }

@@ -82,7 +82,12 @@ pub async fn adopt(
     let conflict = |why: &str| Refused::Conflict(why.to_owned());
     let served = discovery.served.as_ref();
     let served = served.ok_or_else(|| conflict("nothing was seen there yet"))?;
-    if let Some(managed) = served.managed {
+    // It may have been removed since it was looked for.
+    let managed = match served.managed {
+        Some(managed) => store.fleet.managed(managed).await?,
+        None => None,
+    };
+    if let Some(Managed { id: managed, .. }) = managed {
         return Err(Refused::Conflict(format!(
             "it is managed already: {managed}"
         )));

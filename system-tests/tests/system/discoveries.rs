@@ -100,6 +100,9 @@ async fn what_is_served_somewhere_is_seen_and_adopted_once() -> Result<()> {
     ensure!(once.contains("managed already"), "{once}");
 
     found.certfleet(&["cert", "remove", managed])?;
+    // It is nobody's again, though that was not looked at yet.
+    let anew = client.post(&path, &wish).await?.expect(202)?;
+    found.certfleet(&["cert", "remove", anew["id"].as_str().context("no id")?])?;
     for gone in [&seen, &unseen] {
         let id = gone["id"].as_str().context("no id")?;
         found.certfleet(&["discover", "remove", id])?;

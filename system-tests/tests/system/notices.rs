@@ -12,6 +12,7 @@ use axum::extract::State;
 use axum::routing::post;
 use axum::{Json, Router};
 use bson::{DateTime, doc};
+use certfleet_crash_points::{CrashPoint, Strike, VARIABLE, arm, struck};
 use certfleet_supervisor::pick_free_ports;
 use certfleet_system_tests::{Cluster, Plan, fresh_name};
 use certfleet_testkit::tools_directory;
@@ -26,6 +27,7 @@ use crate::support::succeeded;
 const PATIENCE: Duration = Duration::from_secs(100);
 const PAUSE: Duration = Duration::from_millis(200);
 const DAY: i64 = 86_400_000;
+const WORKER: &str = "certfleet-worker";
 
 /// aiosmtpd, which puts mails into a directory. It ends with this.
 struct MailServer {
@@ -211,6 +213,9 @@ async fn people_are_told_once_of_what_they_are_to_know() -> Result<()> {
             "CERTFLEET_NOTICES_WEBHOOK",
             format!("http://127.0.0.1:{}/hook", ports[1]),
         );
+    let points = tempfile::tempdir()?;
+    let plan = plan.with(VARIABLE, points.path().display().to_string());
+    let plan = plan.with("CERTFLEET_WORKER_LEASE", "10s");
     let cluster = Cluster::start(plan).await?;
     let mut told = Told {
         cluster,
@@ -218,6 +223,7 @@ async fn people_are_told_once_of_what_they_are_to_know() -> Result<()> {
         hook,
     };
     a_test_arrives_by_both(&told).await?;
+    who_is_killed_before_it_is_noted_has_it_told_again(&told, points.path()).await?;
     what_cannot_be_told_is_told_later(&mut told).await?;
     let id = what_keeps_failing_is_told_once(&told).await?;
     what_was_not_renewed_is_told_once_at_each_stage(&told, &id).await?;
@@ -244,6 +250,38 @@ async fn a_test_arrives_by_both(told: &Told) -> Result<()> {
     Ok(())
 }
 
+/// The same mail and the same notice, by which receivers know them again.
+async fn who_is_killed_before_it_is_noted_has_it_told_again(
+    told: &Told,
+    points: &Path,
+) -> Result<()> {
+    arm(points, WORKER, CrashPoint::NoticesTold, Strike::Kill)?;
+    let made = told.certfleet(&["notice", "test"])?;
+    let id = made["id"].as_str().context("no id")?.to_owned();
+    told.until(|| Ok(struck(points, WORKER, CrashPoint::NoticesTold)?.is_some()))
+        .await?;
+    told.until(|| Ok(told.notice(&id)?["status"] == "told"))
+        .await?;
+    let message_id = |mail: &String| {
+        let line = mail.lines().find(|line| line.starts_with("Message-ID"));
+        line.map(str::to_owned)
+    };
+    // The one of before, and this one twice.
+    let mails = told.server.mails("this is a test")?;
+    let mut ids: Vec<Option<String>> = mails.iter().map(message_id).collect();
+    ids.sort();
+    ids.dedup();
+    ensure!(
+        mails.len() == 3 && ids.len() == 2,
+        "{ids:?} of {}",
+        mails.len()
+    );
+    let got = told.hook.notices("this is a test")?;
+    let this = got.iter().filter(|notice| notice["id"] == id.as_str());
+    ensure!(this.count() == 1, "{got:?}");
+    Ok(())
+}
+
 async fn what_cannot_be_told_is_told_later(told: &mut Told) -> Result<()> {
     told.server.stop()?;
     told.hook.refuse(true)?;
@@ -252,10 +290,16 @@ async fn what_cannot_be_told_is_told_later(told: &mut Told) -> Result<()> {
     let trouble = |notice: &Value| notice["trouble"].as_str().unwrap_or_default().to_owned();
     told.until(|| Ok(!trouble(&told.notice(&id)?).is_empty()))
         .await?;
+    // One try, though both have failed.
+    let both = trouble(&told.notice(&id)?);
+    ensure!(
+        both.starts_with("mail:") && both.contains("; webhook:"),
+        "{both}"
+    );
     // Only one of them comes back.
     told.hook.refuse(false)?;
     told.hurry(&id).await?;
-    told.until(|| Ok(told.hook.notices("this is a test")?.len() == 2))
+    told.until(|| Ok(told.hook.notices("this is a test")?.len() == 3))
         .await?;
     told.until(|| Ok(trouble(&told.notice(&id)?).starts_with("mail:")))
         .await?;
@@ -268,10 +312,10 @@ async fn what_cannot_be_told_is_told_later(told: &mut Told) -> Result<()> {
     told.hurry(&id).await?;
     told.until(|| Ok(told.notice(&id)?["status"] == "told"))
         .await?;
-    ensure!(told.server.mails("this is a test")?.len() == 2, "the mail");
+    ensure!(told.server.mails("this is a test")?.len() == 4, "the mail");
     // What was told by one channel was not told by it again.
     ensure!(
-        told.hook.notices("this is a test")?.len() == 2,
+        told.hook.notices("this is a test")?.len() == 3,
         "the webhook"
     );
     Ok(())

@@ -32,8 +32,9 @@ pub async fn ensure(store: &Store, directory: &Path) -> Result<(PathBuf, String)
         expires_at: None,
     };
     let plan = add_token(store, wish).await?;
-    let made = plan.carry_out(store, Operator::here().sender()).await?;
-    write(&path, &made.text, 0o600)?;
+    // Before it counts: whoever is killed in between finds one that does not, and makes another.
+    write(&path, &plan.made.text, 0o600)?;
+    plan.carry_out(store, Operator::here().sender()).await?;
     Ok((path, told))
 }
 

@@ -1,7 +1,7 @@
 //! Looks at what is served where somebody has said that something might be, many places at a time.
 //!
 //! What is due is put off before it is looked at, so that a run that overlaps this one looks at something else; what a killed run
-//! has not come to is looked at a day later.
+//! has not come to is looked at a quarter of an hour later.
 
 use certfleet_domain::{Discovered, Discovery, Identifier, ProjectName, Sight};
 use certfleet_jobs::Lease;

@@ -3,6 +3,9 @@
 //! What is found is written down before anybody is told, and is one notice however many find it. Who is killed between telling and
 //! noting that has the same message told again, which its receivers can know by its ids.
 
+use std::time::Duration;
+
+use certfleet_crash_points::{CrashPoint, reach};
 use certfleet_domain::{Channel, Notice};
 use certfleet_jobs::Lease;
 use certfleet_storage::{CommitError, StorageError, Unit};
@@ -24,10 +27,14 @@ impl Handlers {
             let settings = self.notices.borrow().clone();
             let teller = Teller::new(&settings)
                 .map_err(|error| HandlerError::Passing(format!("{error:#}")))?;
+            let mut failed = Vec::new();
             for channel in Channel::ALL {
                 self.still_ours(lease).await?;
-                self.tell_by(&teller, channel, &mut due).await?;
+                let told = self.tell_by(&teller, channel, &mut due).await?;
+                failed.extend(told.err().map(|why| (channel, why)));
             }
+            self.try_later(&failed, teller.longest_wait, &mut due)
+                .await?;
         }
         self.finish(lease, Unit::default()).await
     }
@@ -51,41 +58,65 @@ impl Handlers {
         Ok(())
     }
 
+    /// Tells by one channel what is to be told by it, and notes that; or says why that could not be.
     async fn tell_by(
         &self,
         teller: &Teller,
         channel: Channel,
         due: &mut [Notice],
-    ) -> Result<(), HandlerError> {
-        let wanted = |notice: &&mut Notice| notice.waiting.contains(&channel);
+    ) -> Result<Result<(), String>, HandlerError> {
         let telling: Vec<Notice> = due
             .iter()
             .filter(|notice| notice.waiting.contains(&channel))
             .cloned()
             .collect();
         if telling.is_empty() {
-            return Ok(());
+            return Ok(Ok(()));
         }
         let told = teller.tell(channel, &telling).await;
+        reach(CrashPoint::NoticesTold);
         if let Some(told) = &told {
             self.metrics.told(channel, told.is_ok(), telling.len());
         }
         let is_there = told.is_some();
-        let trouble = told.and_then(Result::err).map(|error| error.to_string());
-        if let Some(why) = &trouble {
+        if let Some(Err(error)) = told {
+            let why = error.to_string();
             tracing::warn!(%channel, notices = telling.len(), why, "people could not be told");
+            return Ok(Err(why));
         }
-        for notice in due.iter_mut().filter(wanted) {
-            let after = match &trouble {
-                None if is_there => notice.clone().told(channel),
-                None => notice.clone().passed_over(channel),
-                Some(why) => {
-                    let longest = teller.longest_wait.try_into().unwrap_or_default();
-                    let why = format!("{channel}: {why}");
-                    notice.clone().not_told(why, longest, self.clock.now())
-                }
-            };
-            self.put_down(notice, after).await?;
+        for notice in due {
+            if notice.waiting.contains(&channel) {
+                let after = if is_there {
+                    notice.clone().told(channel)
+                } else {
+                    notice.clone().passed_over(channel)
+                };
+                self.put_down(notice, after).await?;
+            }
+        }
+        Ok(Ok(()))
+    }
+
+    /// What could not be told by some channel is tried again later: one try, however many channels have failed.
+    async fn try_later(
+        &self,
+        failed: &[(Channel, String)],
+        longest_wait: Duration,
+        due: &mut [Notice],
+    ) -> Result<(), HandlerError> {
+        let longest_wait = longest_wait.try_into().unwrap_or_default();
+        for notice in due {
+            let its = failed
+                .iter()
+                .filter(|(channel, _)| notice.waiting.contains(channel));
+            let whys: Vec<String> = its
+                .map(|(channel, why)| format!("{channel}: {why}"))
+                .collect();
+            if !whys.is_empty() {
+                let after = notice.clone();
+                let after = after.not_told(whys.join("; "), longest_wait, self.clock.now());
+                self.put_down(notice, after).await?;
+            }
         }
         Ok(())
     }

@@ -247,6 +247,7 @@ async fn what_is_asked_for_twice_is_done_once_and_nothing_over_what_somebody_els
     Client::send(asked(&other)).await?.expect(409)?;
 
     let path = format!("/certificates/{}", ids[0]);
+    named_things_too(&cluster, &admin, &path).await?;
     let seen = admin.get(&path).await?;
     let tag = seen.etag.clone().context("no ETag")?;
     let more = json!({ "names": [name, fresh_name("more")] });
@@ -273,6 +274,31 @@ async fn what_is_asked_for_twice_is_done_once_and_nothing_over_what_somebody_els
         .expect(412)?;
     admin.delete(&path, Some("*")).await?.expect(204)?;
     admin.delete(&path, Some("*")).await?.expect(404)?;
+    Ok(())
+}
+
+/// What has a name of its own, or goes with something that others change, is in its own way when it is asked for twice.
+async fn named_things_too(cluster: &Cluster, admin: &Client, certificate: &str) -> Result<()> {
+    let upstream = fresh("twice");
+    let authority = json!({ "name": upstream, "directory": cluster.directory() });
+    let watches = format!("{certificate}/watches");
+    let watch = json!({ "endpoint": "localhost:1" });
+    for (path, wish) in [("/upstreams", &authority), (watches.as_str(), &watch)] {
+        let key = fresh("key");
+        let asked = || {
+            let request = admin.request(Method::POST, path);
+            Client::send(request.header("Idempotency-Key", &key).json(wish))
+        };
+        let answers = try_join_all((0..16).map(|_| asked())).await?;
+        let mut made = Vec::new();
+        for answer in answers {
+            made.push(answer.expect(201)?.to_string());
+        }
+        made.dedup();
+        ensure!(made.len() == 1, "{made:?}");
+    }
+    let gone = format!("/upstreams/{upstream}");
+    admin.delete(&gone, None).await?.expect(204)?;
     Ok(())
 }
 

@@ -130,10 +130,13 @@ pub async fn remove(
     Named(name): Named<AgentName>,
     meant: IfMatch,
 ) -> Result<StatusCode, RestError> {
-    let agent = find(&app, &bearer, &name).await?;
-    bearer.require(Permission::Administer, Some(&agent.project))?;
-    meant.require(agent.version)?;
-    let plan = remove_agent(&app.store, agent).await?;
-    plan.carry_out(&app.store, &bearer.sender).await?;
-    Ok(StatusCode::NO_CONTENT)
+    loop {
+        let agent = find(&app, &bearer, &name).await?;
+        bearer.require(Permission::Administer, Some(&agent.project))?;
+        meant.require(agent.version)?;
+        let plan = remove_agent(&app.store, agent).await?;
+        if meant.attempt(&app, &bearer, plan).await?.is_some() {
+            return Ok(StatusCode::NO_CONTENT);
+        }
+    }
 }

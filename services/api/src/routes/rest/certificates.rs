@@ -283,13 +283,9 @@ pub async fn change(
             upstreams: wish.upstreams.clone(),
         };
         let plan = change_certificate(&app.store, managed, change).await?;
-        match plan.carry_out(&app.store, &bearer.sender).await {
-            Ok(changed) => {
-                let view = CertificateView::of(&changed, app.now());
-                return Ok(tagged(changed.version + 1, view));
-            }
-            Err(refused) if meant.goes_on_after(&refused) => {}
-            Err(refused) => return Err(refused.into()),
+        if let Some(changed) = meant.attempt(&app, &bearer, plan).await? {
+            let view = CertificateView::of(&changed, app.now());
+            return Ok(tagged(changed.version + 1, view));
         }
     }
 }
@@ -309,10 +305,8 @@ pub async fn remove(
         bearer.require(Permission::Operate, Some(&managed.project))?;
         meant.require(managed.version)?;
         let plan = remove_certificate(&app.store, managed).await?;
-        match plan.carry_out(&app.store, &bearer.sender).await {
-            Ok(_) => return Ok(StatusCode::NO_CONTENT),
-            Err(refused) if meant.goes_on_after(&refused) => {}
-            Err(refused) => return Err(refused.into()),
+        if meant.attempt(&app, &bearer, plan).await?.is_some() {
+            return Ok(StatusCode::NO_CONTENT);
         }
     }
 }

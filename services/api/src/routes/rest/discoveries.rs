@@ -131,10 +131,8 @@ pub async fn remove(
         bearer.require(Permission::Operate, Some(&discovery.project))?;
         meant.require(discovery.version)?;
         let plan = remove_discovery(&app.store, discovery);
-        match plan.carry_out(&app.store, &bearer.sender).await {
-            Ok(_) => return Ok(StatusCode::NO_CONTENT),
-            Err(refused) if meant.goes_on_after(&refused) => {}
-            Err(refused) => return Err(refused.into()),
+        if meant.attempt(&app, &bearer, plan).await?.is_some() {
+            return Ok(StatusCode::NO_CONTENT);
         }
     }
 }

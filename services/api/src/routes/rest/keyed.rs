@@ -103,7 +103,7 @@ impl Once {
 
     /// Has it made, and says where it is. `of` gives its path and how it is shown.
     pub async fn make<T, V: Serialize>(
-        self,
+        &self,
         app: &App,
         bearer: &Bearer,
         plan: Plan<T>,
@@ -129,12 +129,14 @@ impl Once {
         let done = plan.carry_out_beside(&app.store, &bearer.sender, beside);
         match done.await {
             Ok(_) => again(answer),
-            // The same request was made at the same moment.
-            Err(Refused::Before) => {
+            // The same request may have been made at the same moment: then it is what this one ran into.
+            Err(refused @ (Refused::Before | Refused::Conflict(_) | Refused::Meanwhile)) => {
                 let before = self.before(app, bearer).await?;
-                before.ok_or(RestError::OtherVersion)
+                before.ok_or_else(|| match refused {
+                    Refused::Meanwhile => RestError::Meanwhile,
+                    refused => refused.into(),
+                })
             }
-            Err(Refused::Meanwhile) => Err(RestError::Conflict(Refused::Meanwhile.to_string())),
             Err(refused) => Err(refused.into()),
         }
     }
@@ -202,9 +204,19 @@ impl IfMatch {
         }
     }
 
-    /// Whether it is to be tried once more, over what somebody else has written at the same moment.
-    pub fn goes_on_after(self, refused: &Refused) -> bool {
-        self == Self::Any && matches!(refused, Refused::Meanwhile)
+    /// Carries out a plan for the thing as it was read. `None` if somebody else was faster, and whatever it is by now is meant: to be
+    /// read and planned anew.
+    pub async fn attempt<T>(
+        self,
+        app: &App,
+        bearer: &Bearer,
+        plan: Plan<T>,
+    ) -> Result<Option<T>, RestError> {
+        match plan.carry_out(&app.store, &bearer.sender).await {
+            Ok(made) => Ok(Some(made)),
+            Err(Refused::Meanwhile) if self == Self::Any => Ok(None),
+            Err(refused) => Err(refused.into()),
+        }
     }
 }
 

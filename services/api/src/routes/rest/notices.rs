@@ -31,11 +31,7 @@ pub async fn list(
         let age = i64::MAX - one.created_at.unix_timestamp();
         format!("{age:020} {}", one.id)
     };
-    let mut seen: Vec<&Notice> = found
-        .iter()
-        .filter(|one| sight.includes(&one.project))
-        .collect();
-    seen.sort_by_key(|one| key(one));
+    let seen = found.iter().filter(|one| sight.includes(&one.project));
     let page = page::of(seen, &query, key, |one| NoticeView::from(*one))?;
     Ok(Json(page))
 }

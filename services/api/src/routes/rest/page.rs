@@ -61,7 +61,7 @@ pub fn no_page() -> RestError {
     RestError::NotFound("there is no such page: begin without a cursor".to_owned())
 }
 
-/// The page of a short list, in its order; `key` tells its entries apart, and grows.
+/// The page of a short list, in the order of `key`, which tells its entries apart.
 pub fn of<T, V>(
     all: impl IntoIterator<Item = T>,
     query: &PageQuery,
@@ -70,14 +70,42 @@ pub fn of<T, V>(
 ) -> Result<Page<V>, RestError> {
     let limit = limit(query.limit)?;
     let after = query.cursor.as_deref().map(from_cursor).transpose()?;
-    let mut rest = all
-        .into_iter()
-        .filter(|one| after.as_ref().is_none_or(|after| key(one) > *after));
-    let page: Vec<T> = rest.by_ref().take(limit).collect();
-    let more = rest.next().is_some();
-    let last = page.last().filter(|_| more);
-    Ok(Page {
-        next: last.map(|last| to_cursor(&key(last))),
-        items: page.iter().map(view).collect(),
-    })
+    let mut rest: Vec<(String, T)> = all.into_iter().map(|one| (key(&one), one)).collect();
+    rest.retain(|(key, _)| after.as_ref().is_none_or(|after| key > after));
+    rest.sort_by(|(one, _), (other, _)| one.cmp(other));
+    let next = rest.get(limit).and_then(|_| limit.checked_sub(1));
+    let next = next
+        .and_then(|last| rest.get(last))
+        .map(|(key, _)| to_cursor(key));
+    rest.truncate(limit);
+    let items = rest.iter().map(|(_, one)| view(one)).collect();
+    Ok(Page { items, next })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pages_have_each_entry_once_in_the_order_of_keys_however_they_came() {
+        let all = ["d", "a", "c", "e", "b"];
+        let mut query = PageQuery {
+            limit: Some(2),
+            cursor: None,
+        };
+        let mut pages = Vec::new();
+        loop {
+            let page = of(all, &query, |one| (*one).to_owned(), |one| *one)
+                .ok()
+                .unwrap();
+            pages.push(page.items);
+            query.cursor = page.next;
+            if query.cursor.is_none() {
+                break;
+            }
+        }
+        assert_eq!(pages, [vec!["a", "b"], vec!["c", "d"], vec!["e"]]);
+        query.cursor = Some("?".to_owned());
+        assert!(of(all, &query, |one| (*one).to_owned(), |one| *one).is_err());
+    }
 }

@@ -41,6 +41,9 @@ pub enum RestError {
     /// It does not go together with what there is.
     #[error("{0}")]
     Conflict(String),
+    /// Somebody else was faster with what it goes with.
+    #[error("somebody else was faster")]
+    Meanwhile,
     /// It is not the version that was meant.
     #[error("it was changed meanwhile")]
     OtherVersion,
@@ -167,7 +170,7 @@ impl RestError {
             Self::NotFound(_) => StatusCode::NOT_FOUND,
             Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
             Self::SlowBody => StatusCode::REQUEST_TIMEOUT,
-            Self::Conflict(_) => StatusCode::CONFLICT,
+            Self::Conflict(_) | Self::Meanwhile => StatusCode::CONFLICT,
             Self::OtherVersion => StatusCode::PRECONDITION_FAILED,
             Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::NoJson => StatusCode::UNSUPPORTED_MEDIA_TYPE,
@@ -207,6 +210,9 @@ impl RestError {
             }
             Self::SlowBody => {
                 "the body was not sent in time; nothing was done: send it again, whole"
+            }
+            Self::Meanwhile => {
+                "somebody else has changed it at this moment: nothing was done; try again"
             }
             Self::OtherVersion => {
                 "it was changed meanwhile; nothing was done: get it anew, and send its ETag as If-Match"

@@ -93,10 +93,13 @@ pub async fn remove(
     Named(name): Named<ProjectName>,
     meant: IfMatch,
 ) -> Result<StatusCode, RestError> {
-    let project = find(&app, &bearer, &name).await?;
-    bearer.require(Permission::Administer, None)?;
-    meant.require(project.version)?;
-    let plan = remove_project(&app.store, project).await?;
-    plan.carry_out(&app.store, &bearer.sender).await?;
-    Ok(StatusCode::NO_CONTENT)
+    loop {
+        let project = find(&app, &bearer, &name).await?;
+        bearer.require(Permission::Administer, None)?;
+        meant.require(project.version)?;
+        let plan = remove_project(&app.store, project).await?;
+        if meant.attempt(&app, &bearer, plan).await?.is_some() {
+            return Ok(StatusCode::NO_CONTENT);
+        }
+    }
 }

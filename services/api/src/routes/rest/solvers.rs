@@ -163,10 +163,13 @@ pub async fn remove(
     Named(name): Named<SolverName>,
     meant: IfMatch,
 ) -> Result<StatusCode, RestError> {
-    let solver = find(&app, &bearer, &name).await?;
-    bearer.require(Permission::Administer, Some(&solver.project))?;
-    meant.require(solver.version)?;
-    let plan = remove_solver(&app.store, solver).await?;
-    plan.carry_out(&app.store, &bearer.sender).await?;
-    Ok(StatusCode::NO_CONTENT)
+    loop {
+        let solver = find(&app, &bearer, &name).await?;
+        bearer.require(Permission::Administer, Some(&solver.project))?;
+        meant.require(solver.version)?;
+        let plan = remove_solver(&app.store, solver).await?;
+        if meant.attempt(&app, &bearer, plan).await?.is_some() {
+            return Ok(StatusCode::NO_CONTENT);
+        }
+    }
 }

@@ -192,12 +192,15 @@ pub async fn remove(
     Named(name): Named<TargetName>,
     meant: IfMatch,
 ) -> Result<StatusCode, RestError> {
-    let target = find(&app, &bearer, &name).await?;
-    bearer.require(Permission::Operate, Some(&target.project))?;
-    meant.require(target.version)?;
-    let plan = remove_target(&app.store, target).await?;
-    plan.carry_out(&app.store, &bearer.sender).await?;
-    Ok(StatusCode::NO_CONTENT)
+    loop {
+        let target = find(&app, &bearer, &name).await?;
+        bearer.require(Permission::Operate, Some(&target.project))?;
+        meant.require(target.version)?;
+        let plan = remove_target(&app.store, target).await?;
+        if meant.attempt(&app, &bearer, plan).await?.is_some() {
+            return Ok(StatusCode::NO_CONTENT);
+        }
+    }
 }
 
 /// Where a certificate is to go.
@@ -252,11 +255,10 @@ pub async fn place(
         } else {
             deliver(&app.store, managed, &wish.targets, wish.called.as_ref()).await?
         };
-        match plan.carry_out(&app.store, &bearer.sender).await {
-            Ok(_) => break,
-            // A worker has it in hand.
-            Err(refused) if IfMatch::Any.goes_on_after(&refused) => {}
-            Err(refused) => return Err(refused.into()),
+        // Whatever a worker has made of it meanwhile.
+        let done = IfMatch::Any.attempt(&app, &bearer, plan).await?;
+        if done.is_some() {
+            break;
         }
     }
     placements(State(app), bearer, Named(id), Asked(PageQuery::default())).await

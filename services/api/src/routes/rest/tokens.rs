@@ -183,9 +183,12 @@ pub async fn revoke(
     Named(id): Named<TokenId>,
     meant: IfMatch,
 ) -> Result<StatusCode, RestError> {
-    let token = find(&app, &bearer, id).await?;
-    meant.require(token.version)?;
-    let plan = revoke_token(&app.store, token)?;
-    plan.carry_out(&app.store, &bearer.sender).await?;
-    Ok(StatusCode::NO_CONTENT)
+    loop {
+        let token = find(&app, &bearer, id).await?;
+        meant.require(token.version)?;
+        let plan = revoke_token(&app.store, token)?;
+        if meant.attempt(&app, &bearer, plan).await?.is_some() {
+            return Ok(StatusCode::NO_CONTENT);
+        }
+    }
 }

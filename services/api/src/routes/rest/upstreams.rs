@@ -244,10 +244,13 @@ pub async fn remove(
     Named(name): Named<UpstreamName>,
     meant: IfMatch,
 ) -> Result<StatusCode, RestError> {
-    let upstream = find(&app, &bearer, &name).await?;
-    bearer.require(Permission::Administer, Some(&upstream.project))?;
-    meant.require(upstream.version)?;
-    let plan = remove_upstream(&app.store, upstream).await?;
-    plan.carry_out(&app.store, &bearer.sender).await?;
-    Ok(StatusCode::NO_CONTENT)
+    loop {
+        let upstream = find(&app, &bearer, &name).await?;
+        bearer.require(Permission::Administer, Some(&upstream.project))?;
+        meant.require(upstream.version)?;
+        let plan = remove_upstream(&app.store, upstream).await?;
+        if meant.attempt(&app, &bearer, plan).await?.is_some() {
+            return Ok(StatusCode::NO_CONTENT);
+        }
+    }
 }

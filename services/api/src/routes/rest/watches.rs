@@ -48,8 +48,7 @@ pub async fn list(
     Asked(query): Asked<PageQuery>,
 ) -> Result<Json<Page<WatchView>>, RestError> {
     let managed = certificates::find(&app, &bearer, id).await?;
-    let mut all = app.store.watches.of(managed.id).await?;
-    all.sort_by_key(|watch| watch.id);
+    let all = app.store.watches.of(managed.id).await?;
     let page = page::of(
         &all,
         &query,
@@ -69,24 +68,30 @@ pub async fn create(
     Named(id): Named<ManagedId>,
     wish: Wish<WatchWish>,
 ) -> Result<Response, RestError> {
-    let managed = certificates::find(&app, &bearer, id).await?;
-    bearer.require(Permission::Operate, Some(&managed.project))?;
     let (body, once) = wish.split();
-    if let Some(before) = once.before(&app, &bearer).await? {
-        return Ok(before);
+    loop {
+        let managed = certificates::find(&app, &bearer, id).await?;
+        bearer.require(Permission::Operate, Some(&managed.project))?;
+        if let Some(before) = once.before(&app, &bearer).await? {
+            return Ok(before);
+        }
+        let wish = NewWatch {
+            endpoint: body.endpoint.clone(),
+            name: body.name.clone(),
+            policy: if body.repair {
+                WatchPolicy::Repair
+            } else {
+                WatchPolicy::Alert
+            },
+        };
+        let plan = add_watch(&app.store, &managed, wish)?;
+        let of = |made: &Watch| (format!("/watches/{}", made.id), WatchView::from(made));
+        match once.make(&app, &bearer, plan, of).await {
+            // A worker has the certificate in hand.
+            Err(RestError::Meanwhile) => {}
+            done => return done,
+        }
     }
-    let wish = NewWatch {
-        endpoint: body.endpoint,
-        name: body.name,
-        policy: if body.repair {
-            WatchPolicy::Repair
-        } else {
-            WatchPolicy::Alert
-        },
-    };
-    let plan = add_watch(&app.store, &managed, wish)?;
-    let of = |made: &Watch| (format!("/watches/{}", made.id), WatchView::from(made));
-    once.make(&app, &bearer, plan, of).await
 }
 
 /// Look at a place no more.
@@ -111,13 +116,9 @@ pub async fn remove(
         })?;
         bearer.require(Permission::Operate, Some(&managed.project))?;
         meant.require(watch.version)?;
-        match remove_watch(&app.store, watch)
-            .carry_out(&app.store, &bearer.sender)
-            .await
-        {
-            Ok(_) => return Ok(StatusCode::NO_CONTENT),
-            Err(refused) if meant.goes_on_after(&refused) => {}
-            Err(refused) => return Err(refused.into()),
+        let plan = remove_watch(&app.store, watch);
+        if meant.attempt(&app, &bearer, plan).await?.is_some() {
+            return Ok(StatusCode::NO_CONTENT);
         }
     }
 }

@@ -84,7 +84,7 @@ pub async fn run(
         CertCommand::Deliver(args) => place::run(&open(config).await?, &args, out).await,
         CertCommand::Watch(args) => watch::run(&open(config).await?, &args, out).await,
         CertCommand::Import(args) => import::run(args, config, out).await,
-        CertCommand::Change(args) => change::run(&open(config).await?, args, out).await,
+        CertCommand::Change(args) => change::run(&open(config).await?, &args, out).await,
         CertCommand::Remove { id } => change::remove(&open(config).await?, id, out).await,
         CertCommand::Watches { id } => watch::list(&open(config).await?, id, out).await,
         CertCommand::Unwatch { id } => watch::remove(&open(config).await?, id, out).await,
