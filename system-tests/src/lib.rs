@@ -23,6 +23,7 @@ mod outsider;
 mod relying_party;
 pub mod replicas;
 mod secrets;
+mod server_files;
 pub mod up;
 
 pub use certfleet_supervisor::Signal;
@@ -34,3 +35,4 @@ pub use nginx::Nginx;
 pub use openssl::openssl;
 pub use outsider::Outsider;
 pub use relying_party::RelyingParty;
+pub use server_files::write_server_files;

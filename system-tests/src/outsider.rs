@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 use std::fs;
+use std::net::Ipv4Addr;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -68,6 +69,18 @@ impl Outsider {
             management: format!("http://{management}"),
             http: reqwest::Client::builder().no_proxy().build()?,
         })
+    }
+
+    /// Starts one more API, which answers http-01 for names of the fleet that lead to `address`, and waits until it does. What it
+    /// keeps and logs lies in `home`.
+    pub async fn proving(cluster: &Cluster, address: Ipv4Addr, home: &Path) -> Result<Self> {
+        let listen = format!("{address}:{}", cluster.answers().http01().port());
+        let settings = [("CERTFLEET_REVOCATION_LISTEN", OsStr::new(&listen))];
+        let log = home.join("api.log");
+        let mut api = Self::start(cluster, "api", &settings, &home.join("api"), &log)?;
+        api.await_probe("/readyz", |status, _| status == 200)
+            .await?;
+        Ok(api)
     }
 
     /// The URL of its directory, if it is an API.

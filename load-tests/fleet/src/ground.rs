@@ -1,6 +1,5 @@
 //! The cluster, an API that proves names, and a look at the documents.
 
-use std::ffi::OsStr;
 use std::net::Ipv4Addr;
 use std::time::Duration;
 
@@ -39,12 +38,7 @@ impl Ground {
     pub async fn prepare() -> Result<Self> {
         let cluster = Cluster::start(Plan::new("fleet-load")).await?;
         let home = tempfile::tempdir()?;
-        let listen = format!("{ADDRESS}:{}", cluster.answers().http01().port());
-        let settings = [("CERTFLEET_REVOCATION_LISTEN", OsStr::new(&listen))];
-        let log = home.path().join("api.log");
-        let mut api = Outsider::start(&cluster, "api", &settings, &home.path().join("api"), &log)?;
-        api.await_probe("/readyz", |status, _| status == 200)
-            .await?;
+        let api = Outsider::proving(&cluster, ADDRESS, home.path()).await?;
         cluster.answers().set_default_ipv4(Some(ADDRESS));
         Ok(Self {
             store: connect(cluster.mongo_uri(), cluster.database_name()).await?,

@@ -1,7 +1,6 @@
 //! The fleet: certificates from an authority that is not ours (Pebble), proven by the API's replicas, kept renewed by workers
 //! that are killed at every step.
 
-use std::ffi::OsStr;
 use std::fs;
 use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
@@ -185,12 +184,7 @@ struct OwnAuthority {
 impl OwnAuthority {
     async fn start(fleet: &Fleet<'_>, home: &Path) -> Result<Self> {
         let cluster = fleet.cluster;
-        let listen = format!("{OWN_ADDRESS}:{}", cluster.answers().http01().port());
-        let settings = [("CERTFLEET_REVOCATION_LISTEN", OsStr::new(&listen))];
-        let log = home.join("api.log");
-        let mut api = Outsider::start(cluster, "api", &settings, &home.join("api"), &log)?;
-        api.await_probe("/readyz", |status, _| status == 200)
-            .await?;
+        let api = Outsider::proving(cluster, OWN_ADDRESS, home).await?;
         let name = fresh_name("own");
         cluster.answers().add_address(&name, OWN_ADDRESS.into());
         // `certfleet up` has added it to the fleet.

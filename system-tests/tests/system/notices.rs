@@ -14,10 +14,9 @@ use axum::{Json, Router};
 use bson::{DateTime, doc};
 use certfleet_crash_points::{CrashPoint, Strike, VARIABLE, arm, struck};
 use certfleet_supervisor::pick_free_ports;
-use certfleet_system_tests::{Cluster, Plan, fresh_name};
+use certfleet_system_tests::{Cluster, Plan, fresh_name, write_server_files};
 use certfleet_testkit::tools_directory;
 use http::{HeaderMap, StatusCode};
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 use serde_json::Value;
 use tokio::time::{Instant, sleep};
 
@@ -52,19 +51,6 @@ impl MailServer {
             .context("aiosmtpd is missing: scripts/get-test-tools")?;
         let home = home.to_owned();
         Ok(Self { home, port, child })
-    }
-
-    fn prepare(home: &Path) -> Result<()> {
-        let mut root = CertificateParams::new(Vec::new())?;
-        root.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        let root = CertifiedIssuer::self_signed(root, KeyPair::generate()?)?;
-        let key = KeyPair::generate()?;
-        let names = vec!["localhost".to_owned()];
-        let certificate = CertificateParams::new(names)?.signed_by(&key, &root)?;
-        fs::write(home.join("root.pem"), root.pem())?;
-        fs::write(home.join("certificate.pem"), certificate.pem())?;
-        fs::write(home.join("key.pem"), key.serialize_pem())?;
-        Ok(())
     }
 
     fn stop(&mut self) -> Result<()> {
@@ -194,7 +180,7 @@ impl Told {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn people_are_told_once_of_what_they_are_to_know() -> Result<()> {
     let home = tempfile::tempdir()?;
-    MailServer::prepare(home.path())?;
+    write_server_files(home.path())?;
     let ports = pick_free_ports(2)?;
     let server = MailServer::start(home.path(), ports[0])?;
     let hook = Hook::default();

@@ -9,10 +9,9 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
 use certfleet_supervisor::pick_free_ports;
-use certfleet_system_tests::{Cluster, Plan, fresh_name};
+use certfleet_system_tests::{Cluster, Plan, fresh_name, write_server_files};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 use serde_json::Value;
 use tokio::time::{Instant, sleep};
 
@@ -30,15 +29,7 @@ struct Receiver {
 impl Receiver {
     /// Its certificate, and what it is to do.
     fn prepare(home: &Path, port: u16) -> Result<()> {
-        let mut root = CertificateParams::new(Vec::new())?;
-        root.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        let root = CertifiedIssuer::self_signed(root, KeyPair::generate()?)?;
-        let key = KeyPair::generate()?;
-        let names = vec!["localhost".to_owned()];
-        let certificate = CertificateParams::new(names)?.signed_by(&key, &root)?;
-        fs::write(home.join("root.pem"), root.pem())?;
-        fs::write(home.join("certificate.pem"), certificate.pem())?;
-        fs::write(home.join("key.pem"), key.serialize_pem())?;
+        write_server_files(home)?;
         let at = home.display();
         // What it has read it has written: its queue is none.
         let configuration = format!(

@@ -4,7 +4,6 @@
 mod host;
 mod web;
 
-use std::ffi::OsStr;
 use std::fs;
 use std::net::Ipv4Addr;
 use std::process::Output;
@@ -31,12 +30,7 @@ const ADDRESS: Ipv4Addr = Ipv4Addr::new(127, 99, 0, 8);
 async fn certificates_are_served_where_they_should_be_whatever_fails_on_the_host() -> Result<()> {
     let cluster = Cluster::shared().await?;
     let home = tempfile::tempdir()?;
-    let listen = format!("{ADDRESS}:{}", cluster.answers().http01().port());
-    let settings = [("CERTFLEET_REVOCATION_LISTEN", OsStr::new(&listen))];
-    let log = home.path().join("api.log");
-    let mut api = Outsider::start(&cluster, "api", &settings, &home.path().join("api"), &log)?;
-    api.await_probe("/readyz", |status, _| status == 200)
-        .await?;
+    let mut api = Outsider::proving(&cluster, ADDRESS, home.path()).await?;
     let names: Vec<String> = (0..12).map(|_| fresh_name("web")).collect();
     let nginx = Nginx::start(&home.path().join("nginx"), &names).await?;
     let host = Host::new(&cluster, home.path())?;

@@ -4,7 +4,6 @@
 pub mod client;
 mod document;
 
-use std::ffi::OsStr;
 use std::net::Ipv4Addr;
 use std::time::Duration;
 
@@ -306,12 +305,7 @@ async fn named_things_too(cluster: &Cluster, admin: &Client, certificate: &str) 
 async fn a_certificate_is_had_changed_and_removed_with_its_keys() -> Result<()> {
     let cluster = Cluster::shared().await?;
     let home = tempfile::tempdir()?;
-    let listen = format!("{ADDRESS}:{}", cluster.answers().http01().port());
-    let settings = [("CERTFLEET_REVOCATION_LISTEN", OsStr::new(&listen))];
-    let log = home.path().join("api.log");
-    let mut api = Outsider::start(&cluster, "api", &settings, &home.path().join("api"), &log)?;
-    api.await_probe("/readyz", |status, _| status == 200)
-        .await?;
+    let mut api = Outsider::proving(&cluster, ADDRESS, home.path()).await?;
     let admin = Client::new(&cluster, &cluster.admin_token()?)?;
     let names = [fresh_name("had"), fresh_name("had")];
     for name in &names {
